@@ -1,0 +1,160 @@
+"""The storage's messages: reads at a tau, schema versions, checkpoints for peers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+
+from tausql.protocol.crossbar import Cursor
+from tausql.rpc.interface import Channel, Stream
+
+
+class Comparison(IntEnum):
+    """A pushed-down test of one column. NULL columns pass none but `is_null`."""
+
+    equal = 0
+    not_equal = 1
+    less = 2
+    less_equal = 3
+    greater = 4
+    greater_equal = 5
+    is_null = 6
+    is_not_null = 7
+    is_in = 8  # value: a list
+
+
+class Test(msgspec.Struct, array_like=True, gc=False):
+    column: int  # position in the stored row
+    comparison: int
+    value: Any  # as stored in rows
+    numeric: bool = False  # compare as decimals (rows store numeric as text)
+
+
+class Scan(msgspec.Struct, array_like=True, gc=False):
+    """The keys of [low, high) in order (or, `reverse`, in opposite order), with their values.
+
+    `tests` are a conjunction; `projection` names stored columns (None = the row as stored); `limit` counts rows after
+    the tests (0 = none), and a page ends earlier at `page_rows`. With `fetch` the scanned entries' values are keys of
+    rows (an index): the answer has the rows in place of the entries, tests and projection applied to the rows."""
+
+    low: bytes
+    high: bytes
+    reverse: bool = False
+    limit: int = 0
+    tests: tuple[Test, ...] = ()
+    projection: tuple[int, ...] | None = None
+    fetch: bool = False
+    page_rows: int = 1000
+
+
+class Read(msgspec.Struct, tag="read", array_like=True, gc=False):
+    """Call: point reads and scans at one tau. Parks until the watermark reaches it, within the call's deadline.
+
+    `schema`: (relation, version) pairs the plan was made with; answers `StaleSchema` where another version was current
+    at `tau`."""
+
+    tau: int
+    schema: tuple[tuple[int, int], ...]
+    gets: list[bytes]
+    scans: list[Scan]
+
+
+class Page(msgspec.Struct, array_like=True, gc=False):
+    """One scan's answer. `resume` is None at the end; else the key to go on with: the next page's `low` (forward) or
+    `high` (reverse). `entries`: with `fetch`, the index entry of each row, else empty."""
+
+    keys: list[bytes]
+    values: list[bytes]
+    entries: list[bytes]
+    resume: bytes | None
+
+
+class Rows(msgspec.Struct, tag="rows", array_like=True, gc=False):
+    """`newest`: the newest tau touched, tombstones and filtered rows included; nothing of this may be shown to anyone
+    before every clock has passed it."""
+
+    newest: int
+    values: list[bytes | None]  # of the gets
+    pages: list[Page]  # of the scans
+
+
+class StaleSchema(msgspec.Struct, tag="stale_schema", array_like=True, gc=False):
+    relation: int
+    version: int  # the version current at the read's tau
+
+
+class TooOld(msgspec.Struct, tag="too_old", array_like=True, gc=False):
+    """The tau lies below the collection horizon: versions it needs may be gone."""
+
+    horizon: int
+
+
+class NotHere(msgspec.Struct, tag="not_here", array_like=True, gc=False):
+    """A key lies outside this replica's range."""
+
+    low: bytes
+    high: bytes
+
+
+class ReadSchema(msgspec.Struct, tag="read_schema", array_like=True, gc=False):
+    """Call: the newest schema version at or below `tau` of every relation of a cluster. Parks like `Read`."""
+
+    cluster: int
+    tau: int
+
+
+class SchemaVersions(msgspec.Struct, tag="schema_versions", array_like=True, gc=False):
+    newest: int
+    versions: list[tuple[int, int]]  # (relation, version)
+
+
+class TakeCheckpoint(msgspec.Struct, tag="take_checkpoint", array_like=True, gc=False):
+    """Stream request: `CheckpointPart`s of everything this replica holds at one watermark, cursors and horizon too."""
+
+    replica: str
+
+
+class CheckpointPart(msgspec.Struct, tag="checkpoint_part", array_like=True, gc=False):
+    """Raw entries of the store, in order. The last part has `done`; only then is the checkpoint whole."""
+
+    entries: list[tuple[bytes, bytes]]
+    done: bool
+    fleet: str
+    watermark: int
+    cursors: tuple[Cursor, ...]
+
+
+class StorageClient:
+    """Typed calls to one storage replica. `done` gets the answer struct or a `Failure`."""
+
+    __slots__ = ("channel",)
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    def read(self, request: Read, deadline_seconds: float, done: Callable[[Any], None]) -> None:
+        self.channel.call(request, deadline_seconds, done)
+
+    def read_schema(self, request: ReadSchema, deadline_seconds: float, done: Callable[[Any], None]) -> None:
+        self.channel.call(request, deadline_seconds, done)
+
+    def take_checkpoint(
+        self, replica: str, on_part: Callable[[CheckpointPart], None], on_end: Callable[[Any], None]
+    ) -> Stream:
+        return self.channel.stream(TakeCheckpoint(replica), on_part, on_end)
+
+
+MESSAGES = (
+    Read
+    | Rows
+    | StaleSchema
+    | TooOld
+    | NotHere
+    | ReadSchema
+    | SchemaVersions
+    | TakeCheckpoint
+    | CheckpointPart
+)

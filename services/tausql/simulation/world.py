@@ -1,0 +1,217 @@
+"""Virtual time and the processes that live in it.
+
+Everything that happens is an event at an instant; events of one instant run in an order the seed chooses, so that no
+test passes by luck of scheduling. The same seed gives the same run, byte for byte. A process that dies loses its
+events, its connections and whatever its disk had not synced; nothing of it runs again until it is started anew.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from tausql.simulation.clock import SimulatedClock
+from tausql.simulation.disk import SimulatedDisk
+from tausql.simulation.network import Links, SimulatedNetwork
+
+EPOCH_MICROS = 1_700_000_000_000_000  # where virtual time starts, so that taus look like real ones
+
+
+class ProcessDied(BaseException):
+    """Raised by `Host.die`: the process is gone at this very line."""
+
+
+class _Timer:
+    __slots__ = ("cancelled",)
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+_Event = tuple[
+    float, float, int, "Process | None", int, _Timer | None, Callable[..., None], tuple[Any, ...]
+]  # when, tie-break, count, process, its generation, timer, function, arguments
+
+
+class World:
+    """One run. `now` is virtual seconds since its start."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.now = 0.0
+        self.steps = 0
+        self.links = Links(self)
+        self.processes: dict[str, Process] = {}
+        self.by_address: dict[str, Process] = {}
+        self.timeline: list[tuple[float, str]] = []
+        self.marks: dict[str, int] = {}
+        self.after_step: list[Callable[[], None]] = []
+        self._events: list[_Event] = []
+        self._count = 0
+
+    def mark(self, what: str) -> None:
+        """Count that a run reached an interesting place."""
+        self.marks[what] = self.marks.get(what, 0) + 1
+
+    def note(self, text: str) -> None:
+        """A line of the timeline that a failing run prints. Only the newest lines are kept."""
+        self.timeline.append((self.now, text))
+        if len(self.timeline) > 4000:
+            del self.timeline[:2000]
+
+    def at(
+        self,
+        delay: float,
+        process: Process | None,
+        function: Callable[..., None],
+        *arguments: Any,
+        timer: _Timer | None = None,
+    ) -> None:
+        """Run `function` after `delay` seconds, unless `process` (None = the world itself) has died by then."""
+        self._count += 1
+        generation = process.generation if process is not None else 0
+        when = self.now + (delay if delay > 0.0 else 0.0)
+        heapq.heappush(
+            self._events, (when, self.random.random(), self._count, process, generation, timer, function, arguments)
+        )
+
+    def micros(self) -> int:
+        """True time."""
+        return EPOCH_MICROS + int(self.now * 1_000_000)
+
+    def add(self, name: str, zone: str, build: Callable[[Process], Any], address: str = "") -> Process:
+        """A process that `build` (called at each start) fills with services. Not started yet."""
+        process = Process(self, name, zone, build, address or f"{name}:1")
+        self.processes[name] = process
+        self.by_address[process.address] = process
+        return process
+
+    def step(self) -> bool:
+        """The next event. False when there is none left."""
+        if not self._events:
+            return False
+        when, _, _, process, generation, timer, function, arguments = heapq.heappop(self._events)
+        self.now = max(self.now, when)
+        if timer is not None and timer.cancelled:
+            return True
+        if process is not None:
+            if process.generation != generation or not process.alive:
+                return True
+            if process.paused_until > self.now:
+                self.at(process.paused_until - self.now, process, function, *arguments, timer=timer)
+                return True
+        self.steps += 1
+        self.within(process, function, *arguments)
+        for check in self.after_step:
+            check()
+        return True
+
+    def within(self, process: Process | None, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call on behalf of a process: should it die on the way, that is noted and its events stop."""
+        try:
+            return function(*arguments)
+        except ProcessDied as death:
+            if process is None:
+                raise
+            process.kill(f"died: {death}")
+            return None
+
+    def run(self, seconds: float, steps_max: int = 10_000_000) -> None:
+        """Go on for so much virtual time. Raises RuntimeError if that takes more than `steps_max` events."""
+        end = self.now + seconds
+        for _ in range(steps_max):
+            if not self._events or self._events[0][0] > end:
+                self.now = end
+                return
+            self.step()
+        raise RuntimeError(f"more than {steps_max} events in {seconds} virtual seconds: something spins")
+
+
+class Process:
+    """A process: a `Host` for its services, with a disk that outlives it."""
+
+    def __init__(self, world: World, name: str, zone: str, build: Callable[[Process], Any], address: str) -> None:
+        self.world = world
+        self._name, self._zone = name, zone
+        self.address = address
+        self.build = build
+        self.alive = False
+        self.generation = 0
+        self.paused_until = 0.0
+        self._random = random.Random(world.random.random())
+        self._clock = SimulatedClock(world)
+        self.disk = SimulatedDisk(world.random)
+        self.network = SimulatedNetwork(world, self)
+        self.services: Any = None
+
+    # Host
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def zone(self) -> str:
+        return self._zone
+
+    @property
+    def clock(self) -> SimulatedClock:
+        return self._clock
+
+    @property
+    def random(self) -> random.Random:
+        return self._random
+
+    def monotonic(self) -> float:
+        return self.world.now
+
+    def soon(self, function: Callable[..., None], *arguments: Any) -> None:
+        self.world.at(0.0, self, function, *arguments)
+
+    def later(self, delay_seconds: float, function: Callable[..., None], *arguments: Any) -> _Timer:
+        timer = _Timer()
+        jitter = self._random.uniform(-0.0005, 0.001) if delay_seconds > 0.001 else 0.0  # real timers are no better
+        self.world.at(delay_seconds + jitter, self, function, *arguments, timer=timer)
+        return timer
+
+    def die(self, reason: str) -> NoReturn:
+        raise ProcessDied(reason)
+
+    # life
+
+    def start(self) -> None:
+        if self.alive:
+            return
+        self.alive = True
+        self.generation += 1
+        self.network = SimulatedNetwork(self.world, self)
+        self.world.note(f"{self._name} starts")
+        self.services = self.world.within(self, self.build, self)
+
+    def kill(self, why: str = "killed") -> None:
+        """As kill -9 and a loss of power in one: unsynced bytes may go."""
+        if not self.alive:
+            return
+        self.alive = False
+        self.generation += 1
+        self.services = None
+        self.world.note(f"{self._name} {why}")
+        self.disk.crash()
+        self.world.links.broken(self)
+
+    def pause(self, seconds: float) -> None:
+        """As SIGSTOP: nothing runs, time goes on, connections stay."""
+        self.world.note(f"{self._name} paused for {seconds:.3f} s")
+        self.paused_until = self.world.now + seconds
+
+    def wipe(self) -> None:
+        """Lose the disk. Only while dead."""
+        assert not self.alive
+        self.world.note(f"{self._name} loses its disk")
+        self.disk = SimulatedDisk(self.world.random)
