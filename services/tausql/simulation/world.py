@@ -149,6 +149,7 @@ class Process:
         self.disk = SimulatedDisk(world.random)
         self.network = SimulatedNetwork(world, self)
         self.services: Any = None
+        self.stores: dict[str, Any] = {}  # what else outlives a death; each has `crash(chance)`
 
     # Host
 
@@ -203,6 +204,8 @@ class Process:
         self.services = None
         self.world.note(f"{self._name} {why}")
         self.disk.crash()
+        for store in self.stores.values():
+            store.crash(self.world.random)
         self.world.links.broken(self)
 
     def pause(self, seconds: float) -> None:
@@ -215,3 +218,4 @@ class Process:
         assert not self.alive
         self.world.note(f"{self._name} loses its disk")
         self.disk = SimulatedDisk(self.world.random)
+        self.stores.clear()

@@ -26,7 +26,7 @@ class Column(msgspec.Struct, frozen=True, gc=False):
 
 
 class IndexState(IntEnum):
-    """How far CREATE INDEX ASYNC has come. Entries are maintained and uniqueness is enforced from the first state on."""
+    """How far CREATE INDEX ASYNC has come. Entries are maintained, uniqueness is enforced, from the first state on."""
 
     building = 0  # write-only: not read by plans
     ready = 1

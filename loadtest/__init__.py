@@ -1,0 +1,1 @@
+"""Workloads and their reports. They measure time; tests never do."""

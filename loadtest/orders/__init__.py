@@ -1,0 +1,1 @@
+"""The ordering application: orders and their items, as a shop writes and reads them."""

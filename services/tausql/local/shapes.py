@@ -1,0 +1,88 @@
+"""Which services share a process.
+
+    separate   every service a process of its own, as every one is a pod of its own on Kubernetes
+    packed     those that talk most on one event loop, over memory: a zone's frontend, processor, storage and
+               timekeeper; an adjudicator with its crossbar; each journal replica alone, because its fsync blocks
+    single     everything in one process, one zone, one journal replica: quick starts and tests
+
+`separate` and `packed` are the same members with the same names and folders, so one data folder serves both.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from tausql.runtime.fleet import Fleet, Member
+
+PAIRED_ZONES = 2  # zones with a frontend, a processor, an adjudicator and a crossbar: one to serve, one to go on
+
+
+class Shape(Enum):
+    packed = "packed"
+    separate = "separate"
+    single = "single"
+
+
+class Place(NamedTuple):
+    """One process: what runs in it, in the order it is built (frontends find their processor there)."""
+
+    name: str
+    zone: str
+    services: tuple[str, ...]
+
+
+ORDER = ("timekeeper", "journal", "adjudicator", "crossbar", "storage", "processor", "frontend")
+
+
+def _sorted(services: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(services, key=ORDER.index))
+
+
+def places(shape: Shape, zones: int) -> list[Place]:
+    """The processes of a shape. `zones` 1 to 5; journals one a zone, so an odd number serves best."""
+    names = "abcde"[: 1 if shape is Shape.single else zones]
+    if shape is Shape.single:
+        return [Place("fleet", "a", ORDER)]
+    made: list[Place] = []
+    for number, zone in enumerate(names):
+        paired = number < PAIRED_ZONES
+        near_rows = ("timekeeper", "storage", *(("processor", "frontend") if paired else ()))
+        near_log = ("adjudicator", "crossbar") if paired else ()
+        if shape is Shape.packed:
+            made.append(Place(f"journal-{zone}", zone, ("journal",)))
+            if near_log:
+                made.append(Place(f"order-{zone}", zone, _sorted(near_log)))
+            made.append(Place(f"zone-{zone}", zone, _sorted(near_rows)))
+        else:
+            made += [
+                Place(f"{service}-{zone}", zone, (service,)) for service in _sorted(("journal", *near_log, *near_rows))
+            ]
+    return made
+
+
+class Ports(NamedTuple):
+    """A process's listeners on this machine."""
+
+    rpc: int
+    http: int
+    session: int  # 0 unless a processor runs there
+
+
+def fleet_of(made: list[Place], ports: dict[str, Ports], host: str, streams: int) -> Fleet:
+    """The map every process is given."""
+    members: dict[str, list[Member]] = {service: [] for service in ORDER}
+    for place in made:
+        mine = ports[place.name]
+        for service in place.services:
+            members[service].append(
+                Member(
+                    name=f"{service}-{place.zone}",
+                    zone=place.zone,
+                    address=f"{host}:{mine.rpc}",
+                    session=f"{host}:{mine.session}" if service == "processor" else "",
+                    index=len(members[service]),
+                )
+            )
+    zones = tuple(sorted({place.zone for place in made}))
+    return Fleet(zones=zones, streams=streams, **{service: tuple(found) for service, found in members.items()})

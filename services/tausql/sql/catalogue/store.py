@@ -1,0 +1,111 @@
+"""From rows to a `Snapshot` and back: the catalogue is read and changed in ordinary transactions.
+
+A change costs a few row writes and two schema versions (the relation's own and the global one); there is no catalogue
+server to ask and none to invalidate. Who planned with an older version is told by storage or by the adjudicator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.storage import Scan
+from tausql.sql.access import Transaction
+from tausql.sql.catalogue.descriptors import GLOBAL_RELATION, Index, Snapshot, Table
+from tausql.sql.catalogue.system import (
+    BUILT_IN_SCHEMAS,
+    COUNTERS,
+    FIRST_USER_OID,
+    NAMES,
+    RELATIONS,
+    CounterRow,
+    NameRow,
+    decode_counter,
+    decode_table,
+    encode_row,
+    system_keys,
+    system_range,
+)
+
+
+async def load(transaction: Transaction, cluster: int, versions: Mapping[int, int]) -> Snapshot:
+    """The catalogue at the transaction's snapshot. `versions`: the newest schema version of each relation there, by
+    oid (0 = the global one); a relation that never changed since has version 0."""
+    low, high = system_range(cluster, RELATIONS)
+    scanner = transaction.scan(RELATIONS, Scan(low, high))
+    tables: dict[tuple[str, str], Table] = {}
+    by_oid: dict[int, Table] = {}
+    indexes: dict[tuple[str, str], tuple[Table, Index]] = {}
+    while page := await scanner.next_page():
+        for _, value in page:
+            table = decode_table(value)
+            table = msgspec.structs.replace(table, version=versions.get(table.oid, 0))
+            tables[table.schema, table.name] = table
+            by_oid[table.oid] = table
+            for index in table.indexes:
+                indexes[table.schema, index.name] = (table, index)
+    return Snapshot(
+        cluster=cluster,
+        version=versions.get(GLOBAL_RELATION, 0),
+        schemas=BUILT_IN_SCHEMAS,
+        tables=tables,
+        by_oid=by_oid,
+        indexes=indexes,
+    )
+
+
+class CatalogueWriter:
+    """One schema change within a transaction. Every method that writes also marks what it changes."""
+
+    def __init__(self, transaction: Transaction, snapshot: Snapshot) -> None:
+        self._transaction = transaction
+        self._snapshot = snapshot
+        self._keys = system_keys(snapshot.cluster)
+
+    async def take_oids(self, count: int) -> int:
+        """`count` fresh oids in a row; the first of them."""
+        key = self._keys.counter(("oid",))
+        (value,) = await self._transaction.get(COUNTERS, [key])
+        first = decode_counter(value).next if value is not None else FIRST_USER_OID
+        row = encode_row(CounterRow(first + count))
+        if value is None:
+            self._transaction.insert_row(COUNTERS, key, row)
+        else:
+            self._transaction.update_row(COUNTERS, key, row, False)
+        return first
+
+    async def claim_names(self, schema: str, names: Mapping[str, NameRow]) -> None:
+        """Enter names into the one namespace of tables and indexes. Raises 42P07 where one is taken."""
+        keys = [self._keys.name((schema, name)) for name in names]
+        for key, (name, row), taken in zip(
+            keys, names.items(), await self._transaction.get(NAMES, keys), strict=True
+        ):
+            if taken is not None:
+                raise SqlError(Code.duplicate_table, f'relation "{name}" already exists')
+            self._transaction.insert_row(NAMES, key, encode_row(row))
+
+    def release_name(self, schema: str, name: str) -> None:
+        self._transaction.delete_row(NAMES, self._keys.name((schema, name)))
+
+    def add_table(self, table: Table) -> None:
+        self._transaction.insert_row(RELATIONS, self._keys.relation((table.oid,)), encode_row(table))
+        self._changed(table.oid)
+
+    def replace_table(self, table: Table) -> None:
+        self._transaction.update_row(RELATIONS, self._keys.relation((table.oid,)), encode_row(table), False)
+        self._changed(table.oid)
+
+    def remove_table(self, table: Table) -> None:
+        self._transaction.delete_row(RELATIONS, self._keys.relation((table.oid,)))
+        self.release_name(table.schema, table.name)
+        if table.primary_key:
+            self.release_name(table.schema, table.primary_key_name)
+        for index in table.indexes:
+            self.release_name(table.schema, index.name)
+        self._changed(table.oid)
+
+    def _changed(self, oid: int) -> None:
+        self._transaction.change_schema(oid)
+        self._transaction.change_schema(GLOBAL_RELATION)

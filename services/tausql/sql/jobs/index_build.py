@@ -1,0 +1,101 @@
+"""Building an index under traffic: read rows at a snapshot, share their R keys, write their entries.
+
+The index has been write-only since the schema change that entered it: whoever writes a row writes its entry too, and
+conflicts with a batch that shares that row. So each row's entry is written by the batch or by the row's own writer, in
+either order, and the index equals its table when the last batch has committed. Only then may plans read it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tausql.protocol.keys import prefix_end
+from tausql.protocol.storage import Scan
+from tausql.sql.access import Transaction
+from tausql.sql.catalogue.descriptors import Index, IndexState, Snapshot, Table
+from tausql.sql.catalogue.store import CatalogueWriter
+from tausql.sql.catalogue.system import JobRecord
+from tausql.sql.jobs.rows import finished, held, renewed, write_job
+from tausql.sql.tables import AccessCache, TableAccess
+
+DUPLICATE = "Found duplicate key while validating index for UCVs"
+
+
+def _target(snapshot: Snapshot, job: JobRecord) -> tuple[Table, Index] | None:
+    table = snapshot.by_oid.get(job.table_oid)
+    for index in table.indexes if table is not None else ():
+        if index.oid == job.object_oid and table is not None:
+            return table, index
+    return None
+
+
+async def build_step(
+    transaction: Transaction, snapshot: Snapshot, access: AccessCache, job: JobRecord, now: int
+) -> JobRecord | None:
+    """One batch. Returns the job as its row now says: still `processing` (call again), or ended. None: the job is not
+    this worker's any more. `now`: microseconds since 2000."""
+    current = await held(transaction, snapshot.cluster, job)
+    if current is None:
+        return None
+    target = _target(snapshot, current)
+    if target is None:
+        ended = finished(current, "completed", f'relation "{current.object_name}" does not exist', now)
+        write_job(transaction, snapshot.cluster, ended)
+        return ended
+    table, index = target
+    path = access.of(snapshot, table)
+    low = current.progress or path.prefix
+    batch = current.batch_rows
+    page = await transaction.scan(
+        table.oid, Scan(low, prefix_end(path.prefix), limit=batch, page_rows=batch)
+    ).next_page()
+    if not page:
+        return await _end(transaction, snapshot, table, index, current, IndexState.ready, now)
+    if not await _write_entries(transaction, path, index, page):
+        return await _end(transaction, snapshot, table, index, current, IndexState.failed, now)
+    moved = msgspec.structs.replace(renewed(current, now), progress=page[-1][0] + b"\x00")
+    write_job(transaction, snapshot.cluster, moved)
+    return moved
+
+
+async def _write_entries(
+    transaction: Transaction, path: TableAccess, index: Index, page: list[tuple[bytes, bytes]]
+) -> bool:
+    """False: two rows want the same entry of a unique index. Nothing has been written then."""
+    table = path.table
+    entries: dict[bytes, bytes] = {}
+    for row_key, value in page:
+        entry, row = path.index_entry(index, path.decode(value), row_key)
+        if entries.setdefault(entry, row) != row:
+            return False
+    there = await transaction.get(table.oid, list(entries))
+    if index.unique and any(
+        old is not None and old != row for old, row in zip(there, entries.values(), strict=True)
+    ):
+        return False
+    for row_key, _ in page:
+        transaction.share_row(table.oid, row_key)
+    for (entry, row), old in zip(entries.items(), there, strict=True):
+        if old != row:
+            transaction.put_entry(table.oid, entry, row, index.unique)
+    return True
+
+
+async def _end(
+    transaction: Transaction,
+    snapshot: Snapshot,
+    table: Table,
+    index: Index,
+    job: JobRecord,
+    state: IndexState,
+    now: int,
+) -> JobRecord:
+    """The schema change that makes the index readable, or marks it failed (it stays maintained until it is dropped)."""
+    indexes = tuple(
+        msgspec.structs.replace(other, state=state) if other.oid == index.oid else other for other in table.indexes
+    )
+    CatalogueWriter(transaction, snapshot).replace_table(msgspec.structs.replace(table, indexes=indexes))
+    failed = state is IndexState.failed
+    ended = finished(job, "failed" if failed else "completed", DUPLICATE if failed else "", now)
+    write_job(transaction, snapshot.cluster, ended)
+    return ended
