@@ -13,6 +13,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+import msgspec
+
 from tausql.runtime.fleet import Fleet, Member
 
 PAIRED_ZONES = 2  # zones with a frontend, a processor, an adjudicator and a crossbar: one to serve, one to go on
@@ -85,4 +87,5 @@ def fleet_of(made: list[Place], ports: dict[str, Ports], host: str, streams: int
                 )
             )
     zones = tuple(sorted({place.zone for place in made}))
-    return Fleet(zones=zones, streams=streams, **{service: tuple(found) for service, found in members.items()})
+    found = {service: tuple(listed) for service, listed in members.items()}
+    return msgspec.structs.replace(Fleet(zones=zones, streams=streams), **found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import multiprocessing
 import os
 import sys
@@ -11,16 +10,10 @@ import time
 from collections import Counter
 from functools import partial
 
-from tausql.simulation.breaking import GUARDS, without
-from tausql.simulation.scenario import Verdict, run_seed
+from tausql.simulation.breaking import GUARDS
+from tausql.simulation.scenario import Verdict, run_one
 
 TIMELINE_LINES = 60
-
-
-def run_one(seed: int, seconds: float, streams: int, broken: str) -> Verdict:
-    logging.disable(logging.CRITICAL)  # thousands of deaths a minute are no news here
-    with without(broken):
-        return run_seed(seed, seconds, streams)
 
 
 def report_failure(verdict: Verdict, options: argparse.Namespace) -> None:

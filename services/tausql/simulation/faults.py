@@ -15,13 +15,15 @@ class Faults:
     """Injects faults into `world` until `stop`; `heal` ends all that still last. `voters` tells how many journal
     replicas may vote now: a disk is wiped only while all do."""
 
-    def __init__(self, world: World, services: list[str], voters: Callable[[], int], journals: int) -> None:
+    def __init__(
+        self, world: World, services: list[str], voters: Callable[[], int], journals: int, count: dict[str, int]
+    ) -> None:
         self._world = world
         self._names = services
         self._voters = voters
         self._journals = journals
         self._running = False
-        self.count: dict[str, int] = {}
+        self.count = count
         self._kinds: list[tuple[str, Callable[[], bool]]] = [
             ("kill", self._kill),
             ("kill", self._kill),
@@ -118,7 +120,11 @@ class Faults:
     def _slow(self) -> bool:
         name = self._one().name
         self._world.links.slow[name] = self._world.random.choice((0.002, 0.02, 0.2))
-        self._world.at(self._length(), None, lambda: self._world.links.slow.pop(name, None) and None)
+
+        def over() -> None:
+            self._world.links.slow.pop(name, None)
+
+        self._world.at(self._length(), None, over)
         return True
 
     def _loss(self) -> bool:

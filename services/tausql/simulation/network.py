@@ -7,6 +7,7 @@ message is encoded and decoded, so that nobody shares an object by mistake.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,7 @@ class SimulatedSink:
     def __init__(self, channel: SimulatedChannel, server: Process, number: int, peer: SimulatedPeer) -> None:
         self._channel, self._server, self._number, self._peer = channel, server, number, peer
         self._open = True
-        self._under_way = 0
+        self._under_way: deque[tuple[bool, Any]] = deque()
         self._arrives = 0.0
         self._ready: Callable[[], None] | None = None
         self._closed: Callable[[], None] | None = None
@@ -157,10 +158,10 @@ class SimulatedSink:
         if not self._open:
             return True
         self._transmit(False, _copy(item))
-        return self._under_way < SINK_ITEMS_HIGH
+        return len(self._under_way) < SINK_ITEMS_HIGH
 
     def when_ready(self, function: Callable[[], None]) -> None:
-        if self._under_way < SINK_ITEMS_HIGH:
+        if len(self._under_way) < SINK_ITEMS_HIGH:
             self._server.soon(function)
         else:
             self._ready = function
@@ -184,17 +185,18 @@ class SimulatedSink:
             world.at(KEEPALIVE_SECONDS * 0.1, self._channel.process, self._channel.stream_broke, self._number)
             return
         self._arrives = max(self._arrives + 1e-9, world.now + delay)
-        self._under_way += 1
-        world.at(self._arrives - world.now, None, self._deliver, last, item, self._arrives)
+        self._under_way.append((last, item))
+        world.at(self._arrives - world.now, None, self._deliver)
 
-    def _deliver(self, last: bool, item: Any, due: float) -> None:
+    def _deliver(self) -> None:
+        """The oldest item under way arrives: whichever event brings it, the order is kept."""
         world, client = self._channel.world, self._channel.process
-        if client.alive and client.paused_until > world.now:  # what waits for a paused process keeps its order
-            world.at(client.paused_until - world.now + (due % 1.0) * 1e-6, None, self._deliver, last, item, due)
+        if client.alive and client.paused_until > world.now:
+            world.at(client.paused_until - world.now, None, self._deliver)
             return
-        self._under_way -= 1
+        last, item = self._under_way.popleft()
         world.within(client, self._channel.stream_item, self._number, last, item)
-        if self._ready is not None and self._under_way < SINK_ITEMS_HIGH // 2:
+        if self._ready is not None and len(self._under_way) < SINK_ITEMS_HIGH // 2:
             ready, self._ready = self._ready, None
             if self._server.alive and self._open:
                 self._server.soon(ready)

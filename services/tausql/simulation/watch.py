@@ -27,12 +27,13 @@ class Watch:
             process = self._world.processes[member.name]
             if not process.alive or process.services is None:
                 continue
-            watermark, state = process.services.state()
+            kept = process.services.applier.state
+            watermark, state = kept.watermark, kept.state_hash
             life = (member.name, process.generation)
             check(I12, watermark >= self._watermarks.get(life, 0), "a watermark fell", replica=member.name)
             self._watermarks[life] = watermark
+            self.compared += watermark in self._hashes
             known = self._hashes.setdefault(watermark, state)
-            self.compared += known is not state
             check(I11, known == state, "replicas differ", replica=member.name, watermark=watermark)
         if len(self._hashes) > 10_000:
             self._hashes.clear()
