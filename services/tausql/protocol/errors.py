@@ -35,6 +35,7 @@ class Code(Enum):
     numeric_value_out_of_range = _Row("22003", 400, False)
     invalid_datetime_format = _Row("22007", 400, False)
     datetime_field_overflow = _Row("22008", 400, False)
+    invalid_time_zone_displacement_value = _Row("22009", 400, False)
     division_by_zero = _Row("22012", 400, False)
     substring_error = _Row("22011", 400, False)
     invalid_escape_sequence = _Row("22025", 400, False)

@@ -1,0 +1,181 @@
+"""The first bytes of a connection, read from the bare socket: which of three ways it wants to talk.
+
+    0x16                TLS at once (`sslnegotiation=direct`)
+    SSLRequest          answer S, then TLS
+    GSSENCRequest       answer N, then one of the others
+    anything else       plaintext: a cancel request, a session where that is allowed, or garbage
+
+On a transport this cannot be told without taking bytes that the TLS engine must have, and there is no way to give
+them back; upgrading a transport (`start_tls`) has, besides, a window in which plaintext could pass for encrypted. On
+the socket, one byte is peeked at, exactly eight are taken, and TLS starts with what comes next: both ways to TLS are
+the same from there on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tausql.frontend.entrance import Entrance, House
+from tausql.pgwire.client import gss_request, ssl_request
+from tausql.runtime import logs
+from tausql.runtime.host import Host
+from tausql.runtime.tasks import spawn
+
+_TLS_HANDSHAKE = b"\x16"
+_SSL_REQUEST = ssl_request()
+_GSS_REQUEST = gss_request()
+_SHUTDOWN_SECONDS = 2.0  # for a client's farewell in TLS; it need not say one
+
+log = logs.get("frontend")
+
+
+class Way(NamedTuple):
+    """How a connection wants to talk, and the plaintext bytes that were taken to find out."""
+
+    encrypted: bool
+    direct: bool
+    first: bytes
+
+
+class Opening:
+    """One accepted socket until it has a transport. `on_end` is called once: when it is authenticated or closed."""
+
+    __slots__ = (
+        "_client",
+        "_context",
+        "_entrance",
+        "_gss_seen",
+        "_head",
+        "_host",
+        "_house",
+        "_loop",
+        "_on_end",
+        "_reading",
+        "_seconds_end",
+        "_socket",
+        "_timer",
+    )
+
+    def __init__(
+        self,
+        host: Host,
+        loop: asyncio.AbstractEventLoop,
+        house: House,
+        context: ssl.SSLContext,
+        accepted: socket.socket,
+        client: str,
+        on_end: Callable[[Opening], None],
+    ) -> None:
+        self._host = host
+        self._loop = loop
+        self._house = house
+        self._context = context
+        self._socket: socket.socket | None = accepted
+        self._client = client
+        self._on_end: Callable[[Opening], None] | None = on_end
+        self._head = b""
+        self._gss_seen = False
+        self._entrance: Entrance | None = None
+        seconds = house.settings.authentication_seconds
+        self._seconds_end = host.monotonic() + seconds
+        self._timer = host.later(seconds, self._time_out)
+        self._reading = True
+        loop.add_reader(accepted.fileno(), self._readable)
+
+    def close(self) -> None:
+        """Whatever state it is in: no more of it."""
+        if self._entrance is not None:
+            self._entrance.shut()
+        self._drop()
+
+    def _readable(self) -> None:
+        accepted = self._socket
+        if accepted is None:
+            return
+        try:
+            way = self._look(accepted)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._drop()
+            return
+        if way is not None:
+            self._stop_reading()
+            self._socket = None
+            spawn("open connection", self._enter(accepted, way))
+
+    def _look(self, accepted: socket.socket) -> Way | None:
+        """Takes at most eight bytes, and none of TLS's. Raises OSError, ConnectionError at the end of the stream."""
+        if not self._head and accepted.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
+            return Way(True, True, b"")
+        data = accepted.recv(8 - len(self._head))
+        if not data:
+            raise ConnectionResetError("closed by the client")
+        self._head += data
+        if len(self._head) < 8:
+            return None
+        if self._head == _SSL_REQUEST:
+            accepted.send(b"S")
+            return Way(True, False, b"")
+        if self._head == _GSS_REQUEST and not self._gss_seen:
+            self._gss_seen = True
+            self._head = b""
+            accepted.send(b"N")
+            return None
+        return Way(False, False, self._head)
+
+    async def _enter(self, accepted: socket.socket, way: Way) -> None:
+        entrance = Entrance(self._house, self._client, self._end, way.encrypted, way.direct, way.first)
+        self._entrance = entrance
+        try:
+            if way.encrypted:
+                await self._loop.connect_accepted_socket(
+                    lambda: entrance,
+                    accepted,
+                    ssl=self._context,
+                    ssl_handshake_timeout=max(self._seconds_end - self._host.monotonic(), 0.001),
+                    ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+                )
+            else:
+                await self._loop.connect_accepted_socket(lambda: entrance, accepted)
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            if way.encrypted:
+                self._house.metrics.tls_failures += 1
+                log.info("TLS handshake failed", client=self._client, reason=str(error))
+            with contextlib.suppress(OSError):
+                accepted.close()
+            self._end()
+
+    def _time_out(self) -> None:
+        entrance = self._entrance
+        if entrance is not None:
+            entrance.time_out()
+            return
+        self._house.metrics.timeouts += 1
+        self._drop()
+
+    def _stop_reading(self) -> None:
+        accepted = self._socket
+        if self._reading and accepted is not None:
+            self._reading = False
+            self._loop.remove_reader(accepted.fileno())
+
+    def _drop(self) -> None:
+        self._stop_reading()
+        accepted = self._socket
+        self._socket = None
+        if accepted is not None:
+            accepted.close()
+            self._end()
+
+    def _end(self) -> None:
+        on_end = self._on_end
+        if on_end is not None:
+            self._on_end = None
+            self._timer.cancel()
+            on_end(self)

@@ -1,0 +1,84 @@
+"""The files a frontend makes at first start: the password, the certificates."""
+
+from __future__ import annotations
+
+import datetime
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tausql.frontend.authentication import Attempt, PasswordAuthenticator, ensure_password_file
+from tausql.frontend.tls import ensure_certificates, host_names, server_context
+
+NOW = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)
+NAMES = host_names("local-1", ())
+
+
+def test_password_file_is_made_once_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "password"
+    with ThreadPoolExecutor(8) as pool:
+        passwords = set(pool.map(ensure_password_file, [path] * 16))
+    (password,) = passwords
+    assert len(password) == 32
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text().strip() == password
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_empty_password_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("\n")
+    with pytest.raises(ValueError, match="is empty"):
+        ensure_password_file(path)
+
+
+@pytest.mark.parametrize(
+    ("user", "database", "password", "sqlstate", "message"),
+    [
+        ("admin", "postgres", b"wrong", "28P01", 'password authentication failed for user "admin"'),
+        ("bob", "postgres", b"right", "28P01", 'password authentication failed for user "bob"'),
+        ("bob", "other", b"wrong", "28P01", 'password authentication failed for user "bob"'),
+        ("admin", "other", b"right", "3D000", 'database "other" does not exist'),
+    ],
+)
+def test_refusals(user: str, database: str, password: bytes, sqlstate: str, message: str) -> None:
+    error = PasswordAuthenticator("admin", "postgres", "right").authenticate(Attempt(user, database, password))
+    assert error is not None
+    assert (error.severity, error.sqlstate, error.message) == ("FATAL", sqlstate, message)
+
+
+def test_right_password_is_accepted() -> None:
+    authenticator = PasswordAuthenticator("admin", "postgres", "right")
+    assert authenticator.authenticate(Attempt("admin", "postgres", b"right")) is None
+
+
+def test_certificates_are_made_once_by_whoever_is_first(tmp_path: Path) -> None:
+    def make(_: int) -> bytes:
+        ensure_certificates(tmp_path, NAMES, NOW)
+        return (tmp_path / "server.pem").read_bytes() + (tmp_path / "ca.pem").read_bytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(make, range(8)))) == 1
+    for key in ("ca.key", "server.key"):
+        assert (tmp_path / key).stat().st_mode & 0o777 == 0o600
+    server_context(tmp_path)
+
+
+def test_server_certificate_is_renewed_under_the_same_authority(tmp_path: Path) -> None:
+    ensure_certificates(tmp_path, NAMES, NOW)
+    authority = (tmp_path / "ca.pem").read_bytes()
+    first = (tmp_path / "server.pem").read_bytes()
+    ensure_certificates(tmp_path, NAMES, NOW + datetime.timedelta(days=300))
+    assert (tmp_path / "server.pem").read_bytes() == first
+    ensure_certificates(tmp_path, NAMES, NOW + datetime.timedelta(days=370))
+    renewed = (tmp_path / "server.pem").read_bytes()
+    assert renewed != first
+    ensure_certificates(tmp_path, host_names("local-1", ["db.example", "10.0.0.1"]), NOW)
+    named = x509.load_pem_x509_certificate((tmp_path / "server.pem").read_bytes())
+    alternatives = named.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "db.example" in alternatives.get_values_for_type(x509.DNSName)
+    assert "10.0.0.1" in map(str, alternatives.get_values_for_type(x509.IPAddress))
+    assert (tmp_path / "ca.pem").read_bytes() == authority
+    server_context(tmp_path)
