@@ -35,6 +35,7 @@ def for_process(folder: Path, cluster: Cluster, shape: Shape, place: Place, port
         "TAUSQL_LOG_FORMAT": "logfmt",
         "TAUSQL_CLOCK": "host",
         "TAUSQL_CLOCK_ASSUMED_ERROR_US": str(CLOCK_ERROR_US),
+        "TAUSQL_TIMEKEEPER_ASSUMED_ERROR_US": str(CLOCK_ERROR_US),
         "TAUSQL_FRONTEND_LISTEN": f"{cluster.host}:{cluster.pg_port}",
         "TAUSQL_FRONTEND_REUSE_PORT": "false" if shape is Shape.single else "true",
         "TAUSQL_FRONTEND_CERTIFICATE_DIRECTORY": str(certificate_folder(folder)),

@@ -8,10 +8,12 @@ from sqlglot import exp
 
 from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.ddl import limits
+from tausql.sql.ddl.rendering import expression_text
 from tausql.sql.expressions import ParamTypes, assign, bind
 from tausql.sql.expressions.nodes import Expr
 from tausql.sql.expressions.scope import BoundSubquery
-from tausql.sql.types import Type, parse_type_name
+from tausql.sql.expressions.type_names import numeric_modifier, type_and_typmod
+from tausql.sql.types import Type
 
 # What sqlglot calls a type, where that is not how the refusal names it.
 _REFUSED_NAMES = {"varbit": "bit varying", "bit": "bit"}
@@ -70,13 +72,13 @@ def column_type(node: exp.Expr) -> tuple[Type, int]:
         raise SqlError(Code.undefined_object, f'type "{head}" does not exist')
     if head in _REFUSED:
         raise not_supported(f"datatype {_REFUSED_NAMES.get(head, head)} not supported")
-    type_, typmod = parse_type_name(text)
+    type_, typmod = type_and_typmod(node)
     if type_.element_oid:
         raise not_supported(f"datatype {type_.display(typmod)} not supported")
     if type_.name not in limits.COLUMN_TYPES:
         raise not_supported(f"datatype {type_.sql_name} not supported")
     if type_.name == "numeric" and typmod == -1:
-        typmod = parse_type_name(f"numeric({limits.NUMERIC_DEFAULT_PRECISION},{limits.NUMERIC_DEFAULT_SCALE})")[1]
+        typmod = numeric_modifier([limits.NUMERIC_DEFAULT_PRECISION, limits.NUMERIC_DEFAULT_SCALE])
     for name, most in (("varchar", limits.VARCHAR_BYTES_MAX), ("bpchar", limits.CHAR_BYTES_MAX)):
         if type_.name == name and typmod - 4 > most:
             shown = "varchar" if name == "varchar" else "char"
@@ -110,7 +112,7 @@ def _apply(column: ColumnDefinition, constraint: exp.Expr) -> None:
     elif isinstance(kind, exp.DefaultColumnConstraint):
         column.default = checked_default(kind.this, column)
     elif isinstance(kind, exp.CheckColumnConstraint):
-        column.checks.append((name, kind.this.sql("postgres")))
+        column.checks.append((name, expression_text(kind.this)))
     elif isinstance(kind, exp.Reference):
         raise not_supported("FOREIGN KEY constraints are not supported yet")
     elif isinstance(kind, exp.CollateColumnConstraint):
@@ -125,4 +127,4 @@ def checked_default(node: exp.Expr, column: ColumnDefinition) -> str:
     """The text of a DEFAULT, once it is known to fit its column."""
     scope = NoColumns()
     assign(bind(node, scope), column.type, column.typmod, column.name, scope.params)
-    return node.sql("postgres")
+    return expression_text(node)

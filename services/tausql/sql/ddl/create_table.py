@@ -13,6 +13,7 @@ from tausql.sql.catalogue.store import CatalogueWriter
 from tausql.sql.catalogue.system import NameRow
 from tausql.sql.ddl import limits
 from tausql.sql.ddl.columns import ColumnDefinition, column_definition, identifier
+from tausql.sql.ddl.rendering import expression_text
 
 
 @dataclass(slots=True)
@@ -97,7 +98,7 @@ def _add_constraint(definition: TableDefinition, item: exp.Expr) -> None:
                 raise not_supported("UNIQUE NULLS NOT DISTINCT is not supported yet")
             definition.uniques.append((name, [identifier(_column_of(node)) for node in part.this.expressions]))
         elif isinstance(part, exp.CheckColumnConstraint):
-            definition.checks.append((name, part.this.sql("postgres")))
+            definition.checks.append((name, expression_text(part.this)))
         elif isinstance(part, exp.ForeignKey | exp.Reference):
             raise not_supported("FOREIGN KEY constraints are not supported yet")
         elif isinstance(part, exp.LikeProperty):

@@ -45,7 +45,7 @@ async def build_step(
     table, index = target
     path = access.of(snapshot, table)
     low = current.progress or path.prefix
-    batch = current.batch_rows
+    batch = job.batch_rows
     page = await transaction.scan(
         table.oid, Scan(low, prefix_end(path.prefix), limit=batch, page_rows=batch)
     ).next_page()

@@ -20,7 +20,7 @@ async def removal_step(
     if current is None:
         return None
     low = current.progress or current.prefix
-    batch = current.batch_rows
+    batch = job.batch_rows
     scan = Scan(low, prefix_end(current.prefix), limit=batch, page_rows=batch, projection=())
     page = await transaction.scan(0, scan).next_page()
     if not page:

@@ -1,0 +1,81 @@
+"""The verdict on one commit: may it, and at which tau.
+
+Check, assign and record happen in one synchronous step. With an `await` between them two commits could both pass the
+check and both be written; with a lock instead, every commit would wait for the one before it. What is recorded counts
+at once, before it is durable: should the append fail, the stream is lost with everything this judge knows.
+"""
+
+from __future__ import annotations
+
+from tausql.adjudicator.conflicts import Conflicts
+from tausql.adjudicator.lead import Lead
+from tausql.adjudicator.placement import Owned
+from tausql.adjudicator.schema import SchemaChanges
+from tausql.protocol.adjudicator import Aborted, Commit, Reason
+from tausql.protocol.tau import SHIFT
+from tausql.runtime.check import I6, I12, check
+
+
+class Judge:
+    """Judges for one stream under one epoch. `highest`: every tau assigned, closed or started from is at or below it.
+    `limit`: the highest tau it may assign, durable on a majority."""
+
+    __slots__ = ("_lead", "_stream", "conflicts", "highest", "limit", "owned", "schema")
+
+    def __init__(
+        self, stream: int, highest: int, owned: Owned, lead: Lead, conflicts: Conflicts, schema: SchemaChanges
+    ) -> None:
+        self._stream = stream
+        self._lead = lead
+        self.highest = highest
+        self.limit = 0
+        self.owned = owned
+        self.conflicts = conflicts
+        self.schema = schema
+
+    @property
+    def floor(self) -> int:
+        """Transactions that started at or below it are refused."""
+        return max(self.conflicts.floor, self.schema.floor)
+
+    def judge(self, request: Commit, latest: int) -> int | Aborted | None:
+        """The tau `request` commits at, recorded; or why it does not; or None: judge it again under a higher limit.
+
+        `latest` is the clock's, in microseconds. Nothing is recorded unless a tau is given."""
+        tau_start = request.tau_start
+        writes, shares = request.writes, request.shares
+        conflicts, schema = self.conflicts, self.schema
+        stranger = self.owned.stranger(writes) or self.owned.stranger(shares)
+        if stranger is not None:
+            return Aborted(Reason.wrong_shard, 0, stranger)
+        if tau_start <= conflicts.floor or tau_start <= schema.floor:
+            return Aborted(Reason.floor, self.floor)
+        if schema.find(tau_start, request.schema) is not None:
+            return Aborted(Reason.schema)
+        key = conflicts.find(request.txn, tau_start, writes, shares)
+        if key is not None:
+            return Aborted(Reason.conflict, 0, key)
+        tau = self.next_tau(latest, tau_start)
+        if tau > request.deadline:
+            return Aborted(Reason.deadline)
+        if tau > self.limit:
+            return None
+        if tau <= self.highest or tau <= tau_start:
+            check(I12, tau > self.highest, "a tau would fall", tau=tau, highest=self.highest)
+            check(I6, tau > tau_start, "a commit at or before its snapshot", tau=tau, tau_start=tau_start)
+        self.highest = tau
+        conflicts.record(tau, writes, shares)
+        if request.changes:
+            schema.record(tau, request.changes)
+        return tau
+
+    def next_tau(self, latest: int, tau_start: int = 0) -> int:
+        """The lowest tau of this stream above everything before it and `tau_start`, and not before now plus lead."""
+        micros = latest + self._lead.micros
+        above = (self.highest >> SHIFT) + 1
+        if micros < above:
+            micros = above
+        above = (tau_start >> SHIFT) + 1
+        if micros < above:
+            micros = above
+        return micros << SHIFT | self._stream

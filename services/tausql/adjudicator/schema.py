@@ -1,0 +1,52 @@
+"""The newest schema change of every relation: a commit that relied on an older one is refused (OC001).
+
+Schema is no key of the conflict table: every commit relies on some schema and none of them may refuse each other, and
+"changed since my snapshot" must be told apart from a row conflict. Two schema changes of one cluster meet because each
+lists relation 0 of its cluster both as relied on and as changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SchemaChanges:
+    """Newest change tau per relation, above the floor."""
+
+    __slots__ = ("_newest", "_relations_max", "floor")
+
+    def __init__(self, floor: int, relations_max: int = 100_000) -> None:
+        self.floor = floor  # what is forgotten lies at or below it
+        self._relations_max = relations_max
+        self._newest: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._newest)
+
+    def find(self, tau_start: int, relied_on: Sequence[int]) -> int | None:
+        """The first relation changed after `tau_start`, or None. Only meaningful for tau_start above `floor`."""
+        newest = self._newest
+        if newest:
+            for relation in relied_on:
+                if newest.get(relation, 0) > tau_start:
+                    return relation
+        return None
+
+    def record(self, tau: int, changes: Sequence[int]) -> None:
+        """These relations changed at `tau`, the highest yet."""
+        newest = self._newest
+        for relation in changes:
+            newest.pop(relation, None)  # so that the dictionary stays in tau order
+            newest[relation] = tau
+        while len(newest) > self._relations_max:
+            oldest = next(iter(newest))
+            self.floor = max(self.floor, newest.pop(oldest))
+
+    def forget(self, floor: int) -> None:
+        """Nobody at or below `floor` is judged any more: changes up to there cannot matter."""
+        newest = self._newest
+        while newest:
+            oldest = next(iter(newest))
+            if newest[oldest] > floor:
+                return
+            del newest[oldest]

@@ -1,0 +1,239 @@
+"""How a process comes to hold a stream: watch, ask, adopt.
+
+Electing a leader first and opening the log afterwards would need a second agreement beside the log's own. Opening is
+the election: whoever a majority of replicas grants the higher epoch holds the stream. What is left to do here is calm:
+not to open while the holder is alive, not to get in each other's way, and to be quick when it has died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tausql.adjudicator.log import Log
+from tausql.adjudicator.readback import Readback
+from tausql.adjudicator.roster import Roster
+from tausql.protocol.journal import Epoch, EpochEnd, Kind, Open, Opened, Probe, Probed, Record, Status
+from tausql.runtime.host import Host, Timer
+
+
+class CandidateLimits(NamedTuple):
+    """Seconds."""
+
+    probe_seconds: float = 0.1  # nobody seems to hold it
+    standby_seconds: float = 0.25  # somebody does
+    probe_deadline_seconds: float = 0.25
+    open_deadline_seconds: float = 0.5
+    patience_seconds: float = 0.04  # for every adjudicator preferred to this one
+    backoff_seconds: float = 0.02  # doubled with every attempt lost in a row
+    backoff_seconds_max: float = 1.0
+
+
+class Won(NamedTuple):
+    """A majority granted `epoch`. `log` is what it adopts, `floor` what it starts above."""
+
+    epoch: Epoch
+    log: Log
+    readback: Readback
+    source: int
+    floor: int
+
+
+class Candidate:
+    """One process's claim to one stream. `rank` 0 = the preferred holder. `on_won` is called once for every `resume`
+    that succeeds; the candidate then rests until it is resumed."""
+
+    __slots__ = (
+        "_counter",
+        "_grantable_since",
+        "_grants",
+        "_host",
+        "_limits",
+        "_lost",
+        "_name",
+        "_on_won",
+        "_roster",
+        "_round",
+        "_stream",
+        "_timer",
+        "_waiting",
+        "_writer",
+        "active",
+        "attempts",
+        "holder",
+        "rank",
+    )
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        roster: Roster,
+        stream: int,
+        rank: int,
+        writer: int,
+        limits: CandidateLimits,
+        on_won: Callable[[Won], None],
+    ) -> None:
+        self._host, self._name, self._roster, self._stream, self._writer = host, name, roster, stream, writer
+        self.rank = rank
+        self._limits, self._on_won = limits, on_won
+        self._counter = 0  # the highest epoch counter seen or used: every attempt takes a new one
+        self._round = 0  # answers to an earlier round are void
+        self._waiting = 0
+        self._lost = 0
+        self._grantable_since = -1.0
+        self._grants: dict[int, Opened] = {}
+        self._timer: Timer | None = None
+        self.active = False
+        self.attempts = 0
+        self.holder = ""  # whom the journal heard last
+
+    def resume(self, delay_seconds: float = 0.0) -> None:
+        """Be a candidate (again)."""
+        self.active = True
+        self._grantable_since = -1.0
+        self._again(delay_seconds)
+
+    def stop(self) -> None:
+        """Want the stream no more."""
+        self.active = False
+        self._round += 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _again(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._round += 1
+        self._timer = self._host.later(seconds, self._probe)
+
+    # probing: changes nothing at the replicas
+
+    def _probe(self) -> None:
+        self._timer = None
+        if not self.active:
+            return
+        if not self._host.clock.ready:  # a holder that does not know the time is none
+            self._again(self._limits.probe_seconds)
+            return
+        self._round += 1
+        answers: list[Probed] = []
+        self._waiting = len(self._roster.clients)
+        request = Probe(self._roster.fleet, self._stream)
+        for client in self._roster.clients:
+            client.probe(request, self._limits.probe_deadline_seconds, partial(self._probed, self._round, answers))
+
+    def _probed(self, number: int, answers: list[Probed], answer: Any) -> None:
+        if number != self._round or not self.active:
+            return
+        self._waiting -= 1
+        if isinstance(answer, Probed):
+            answers.append(answer)
+            self._counter = max(self._counter, answer.promised[0])
+        grantable = sum(probed.status == Status.ok for probed in answers)
+        if grantable >= self._roster.majority:
+            self._grantable()
+        elif self._waiting == 0:
+            reluctant = [probed for probed in answers if probed.status == Status.reluctant]
+            if reluctant:
+                self.holder = reluctant[0].holder
+            self._grantable_since = -1.0
+            self._again(self._limits.standby_seconds if reluctant else self._limits.probe_seconds)
+
+    def _grantable(self) -> None:
+        """A majority would grant. The preferred holder goes at once, the others give it time, and look again."""
+        now = self._host.monotonic()
+        if self._grantable_since < 0.0:
+            self._grantable_since = now
+        patience = self._limits.patience_seconds * self.rank
+        waited = now - self._grantable_since
+        if waited + 0.0005 >= patience:
+            self._open()
+        else:
+            self._again((patience - waited) * (1.0 + 0.1 * self._host.random.random()))
+
+    # opening
+
+    def _open(self) -> None:
+        self._round += 1
+        self._counter += 1
+        self.attempts += 1
+        self._grants = {}
+        self._waiting = len(self._roster.clients)
+        epoch = (self._counter, self._writer)
+        request = Open(self._roster.fleet, self._stream, epoch, self._name)
+        for index, client in enumerate(self._roster.clients):
+            done = partial(self._opened, self._round, epoch, index)
+            client.open(request, self._limits.open_deadline_seconds, done)
+
+    def _opened(self, number: int, epoch: Epoch, index: int, answer: Any) -> None:
+        if number != self._round or not self.active:
+            return
+        self._waiting -= 1
+        if isinstance(answer, Opened):
+            self._counter = max(self._counter, answer.promised[0])
+            if self._roster.current(index, answer.incarnation, answer.known) and answer.status == Status.ok:
+                self._grants[index] = answer
+        newest = self._roster.newest
+        grants = {at: grant for at, grant in self._grants.items() if grant.incarnation == newest[at]}
+        if len(grants) >= self._roster.majority:
+            self._round += 1
+            self._adopt(epoch, grants)
+        elif self._waiting == 0:
+            self._fail()
+
+    def _fail(self) -> None:
+        """Somebody else was faster, or too few replicas answer."""
+        limits = self._limits
+        self._grantable_since = -1.0
+        backoff = min(limits.backoff_seconds * (1 << min(self._lost, 10)), limits.backoff_seconds_max)
+        self._lost += 1
+        self._again(backoff * (0.5 + self._host.random.random()))
+
+    def _adopt(self, epoch: Epoch, grants: dict[int, Opened]) -> None:
+        """The log with the highest (epoch, seq) holds everything that was ever committed; the highest limit bounds
+        everything that was ever handed out."""
+        source = max(grants, key=lambda index: _end(grants[index]))
+        chosen = grants[source]
+        last_epoch, last_seq = _end(chosen)
+        floor = max(grant.limit for grant in grants.values())
+        log = Log(chosen.history, last_seq, chosen.trim_epoch, chosen.trim_seq, floor)
+        readback = Readback(self._roster, self._stream, log, source)
+        won = Won(epoch, log, readback, source, floor)
+        if last_seq <= chosen.trim_seq:
+            self._win(won)
+            return
+        readback.read(last_seq, (), -1, partial(self._read_end, self._round, won, last_epoch))
+
+    def _read_end(
+        self, number: int, won: Won, last_epoch: Epoch, _: int, __: int, records: list[Record] | None
+    ) -> None:
+        """A planned handover says how far its epoch went: the next may start there instead of at the limit."""
+        if number != self._round or not self.active:
+            return
+        if records and records[-1].kind == Kind.epoch_end and records[-1].epoch == last_epoch:
+            high = msgspec.msgpack.decode(records[-1].payload, type=EpochEnd).high
+            won.log.tau = high
+            won = won._replace(floor=high)
+        self._win(won)
+
+    def _win(self, won: Won) -> None:
+        self.active = False
+        self._lost = 0
+        self.holder = self._name
+        self._on_won(won)
+
+    def lost(self) -> None:
+        """What was won is lost again: stand back a little and go on."""
+        self.active = True
+        self._fail()
+
+
+def _end(grant: Opened) -> tuple[Epoch, int]:
+    """Where a replica's log ends; a trimmed log ends at least at its base."""
+    return max((grant.last_epoch, grant.last_seq), (grant.trim_epoch, grant.trim_seq))

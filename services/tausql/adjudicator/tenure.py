@@ -1,0 +1,399 @@
+"""One epoch of one stream, from the grant to its end: everything that a holder does, put together.
+
+A holder that outlives its epoch would be two holders. So all of an epoch's state lives in one object that is born with
+the grant and, once lost or given up, answers what it owes and never speaks again; the next epoch starts from nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+import msgspec
+
+from tausql.adjudicator.answers import Answers
+from tausql.adjudicator.bounds import TenureLimits, too_large
+from tausql.adjudicator.conflicts import Conflicts
+from tausql.adjudicator.heartbeat import Heartbeat
+from tausql.adjudicator.judge import Judge
+from tausql.adjudicator.lead import Lead
+from tausql.adjudicator.lookback import Lookback
+from tausql.adjudicator.metrics import AdjudicatorMetrics
+from tausql.adjudicator.outcomes import Outcomes, Recovered
+from tausql.adjudicator.placement import Owned, Range
+from tausql.adjudicator.proposer import Proposer, ProposerLimits
+from tausql.adjudicator.roster import Roster
+from tausql.adjudicator.schema import SchemaChanges
+from tausql.adjudicator.settlement import Settlement
+from tausql.adjudicator.takeover import Won
+from tausql.protocol.adjudicator import (
+    Aborted,
+    Beat,
+    Commit,
+    Committed,
+    Holding,
+    Outcome,
+    Reason,
+    Transaction,
+    Undecided,
+    Unresolved,
+)
+from tausql.protocol.journal import EpochEnd, EpochStart, Kind
+from tausql.protocol.tau import SHIFT, closing, micros_of
+from tausql.rpc.interface import Reply
+from tausql.runtime.host import ClockUnsure, Host, Timer
+
+_LOOKBACK_MICROS = 5_000_000  # read back at once: what may have been in flight at the takeover
+_START_ROOM_MICROS = 100_000  # limit above EpochStart, where that lies further ahead than a limit usually would
+_EXTENSIONS_MAX = 20  # in the time a limit lasts, however many commits and readers ask for a higher one
+_OUTCOME_MARGIN_MICROS = 60_000_000  # verdicts outlive their deadline by so much
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Owner(Protocol):
+    """Who is told what a tenure has to say."""
+
+    def held(self, holding: Holding) -> None: ...
+
+    def beaten(self, beat: Beat) -> None: ...
+
+    def ended(self, tenure: Tenure, why: str) -> None:
+        """The stream is lost or given up. Called once, last."""
+        ...
+
+
+class Tenure:
+    """Holds `stream` under `epoch` from the moment `active` is True until `over` is."""
+
+    __slots__ = (
+        "_began",
+        "_closable_at",
+        "_ending_seq",
+        "_flush_asked",
+        "_flushed_seq",
+        "_host",
+        "_judge",
+        "_limits",
+        "_lookback",
+        "_metrics",
+        "_name",
+        "_outcomes",
+        "_owner",
+        "_settlement",
+        "_timer",
+        "_waiting",
+        "active",
+        "answers",
+        "ending",
+        "epoch",
+        "floor",
+        "heartbeat",
+        "lead",
+        "over",
+        "proposer",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        roster: Roster,
+        stream: int,
+        won: Won,
+        ranges: tuple[Range, ...],
+        lead: Lead,
+        limits: TenureLimits,
+        proposing: ProposerLimits,
+        metrics: AdjudicatorMetrics,
+        owner: Owner,
+    ) -> None:
+        self._host, self._name, self._limits, self._metrics, self._owner = host, name, limits, metrics, owner
+        self.stream, self.epoch, self.floor, self.lead = stream, won.epoch, won.floor, lead
+        self.active = False
+        self.ending = False
+        self.over = False
+        self._ending_seq = 0
+        self._flush_asked = False
+        self._flushed_seq = won.log.last_seq
+        self._began = host.monotonic()
+        self._closable_at = self._began
+        self._waiting: deque[tuple[Commit, Reply]] = deque()
+        self._timer: Timer | None = None
+        recovered = Recovered(won.log.last_seq, won.log.trim_seq)
+        self.answers = Answers(host, metrics.answer_seconds.observe)
+        self._outcomes = Outcomes(limits.outcomes_max)
+        self._judge = Judge(
+            stream,
+            won.floor,
+            Owned(ranges),
+            lead,
+            Conflicts(won.floor, limits.window_micros, limits.history_bytes_max),
+            SchemaChanges(won.floor),
+        )
+        self.proposer = Proposer(
+            host,
+            roster,
+            stream,
+            won.epoch,
+            won.log,
+            won.readback,
+            lead,
+            proposing,
+            self._committed,
+            self._limit_rose,
+            self.end,
+        )
+        self._lookback = Lookback(host, won.readback, recovered, self._holders)
+        self._settlement = Settlement(host, self.proposer, self._outcomes, self._lookback)
+        self.heartbeat = Heartbeat(host, stream, self._judge, self.proposer, lead, owner.beaten)
+
+    # the epoch's beginning
+
+    def begin(self) -> None:
+        """Append EpochStart, with a limit above it. Ends at once while the clock does not know the time."""
+        try:
+            latest = self._host.clock.now().latest
+        except ClockUnsure:
+            self.end("the clock is unsure")
+            return
+        judge, proposer = self._judge, self.proposer
+        self._outcomes.horizon = (latest + self._limits.window_micros) << SHIFT
+        tau = judge.next_tau(latest)
+        judge.highest = tau
+        start = EpochStart(self._name, self.floor, judge.owned.ranges)
+        proposer.ask(closing(max(latest + self._limits.limit_ahead_micros, micros_of(tau) + _START_ROOM_MICROS)))
+        proposer.enqueue(tau, Kind.epoch_start, _encode(start))
+        self._flush_soon()
+        self._timer = self._host.later(self._limits.limit_seconds_between, self._tick)
+
+    @property
+    def holding(self) -> Holding:
+        return Holding(self.stream, self.epoch, self.serving, self._judge.floor, self._judge.owned.ranges)
+
+    @property
+    def serving(self) -> bool:
+        """May commits be judged here?"""
+        return self.active and not self.ending and not self.over
+
+    # requests
+
+    def commit(self, request: Commit, reply: Reply) -> None:
+        """Judge `request`, sent for this epoch. Check, assign and enqueue happen before this returns, or never did."""
+        if not self.serving or request.epoch != self.epoch:
+            self._refuse(request, reply, Aborted(Reason.not_holder))
+            return
+        verdict = self._outcomes.verdicts.get(request.txn)
+        if verdict is not None or request.deadline <= self._outcomes.forgotten:
+            reply.answer(verdict if isinstance(verdict, Aborted) else Unresolved())
+            return
+        proposer = self.proposer
+        if not proposer.room or too_large(request):
+            self._refuse(request, reply, Aborted(Reason.overloaded))
+            return
+        if proposer.full:
+            self._refuse(request, reply, Aborted(Reason.full))
+            return
+        try:
+            latest = self._host.clock.now().latest
+        except ClockUnsure:
+            self._refuse(request, reply, Aborted(Reason.overloaded))
+            return
+        tau = self._judge.judge(request, latest)
+        if tau.__class__ is int:
+            self._enqueue(request, tau, reply)
+        elif tau is not None:
+            self._refuse(request, reply, tau)  # type: ignore[arg-type]  # not an int: an Aborted
+        elif len(self._waiting) < self._limits.waiting_max:
+            self._metrics.waited_for_limit += 1
+            self._waiting.append((request, reply))
+            self._extend(latest)
+        else:
+            self._refuse(request, reply, Aborted(Reason.overloaded))
+
+    def _enqueue(self, request: Commit, tau: int, reply: Reply) -> None:
+        payload = _encode(
+            Transaction(
+                request.txn,
+                request.tau_start,
+                request.writes,
+                request.shares,
+                request.changes,
+                request.low,
+                request.high,
+                request.body,
+            )
+        )
+        seq = self.proposer.enqueue(tau, Kind.transaction, payload)
+        self._outcomes.remember(request.txn, request.deadline, tau)
+        self.answers.hold(seq, tau, reply)
+        self._metrics.commits += 1
+        self.heartbeat.busy()
+        if not self._flush_asked:
+            self._flush_asked = True
+            self._host.soon(self._flush)
+
+    def _refuse(self, request: Commit, reply: Reply, aborted: Aborted) -> None:
+        self._metrics.aborts[aborted.reason] += 1
+        if self.serving and request.epoch == self.epoch and request.txn not in self._outcomes.verdicts:
+            self._outcomes.remember(request.txn, request.deadline, aborted)
+        reply.answer(aborted)
+
+    def outcome(self, request: Outcome) -> Committed | Aborted | Undecided:
+        """The truth about a transaction, as far as it is known here."""
+        if not self.active or self.over:
+            return Undecided()
+        if any(waiting.txn == request.txn for waiting, _ in self._waiting):
+            return Undecided()
+        return self._settlement.settle(request, self._judge.floor)
+
+    def nudge(self, tau: int) -> None:
+        """Somebody waits for `tau`. A clock that runs far ahead may not push this stream's time beyond its limit."""
+        if not self.serving or tau <= self.heartbeat.closed:
+            return
+        try:
+            latest = self._host.clock.now().latest
+        except ClockUnsure:
+            return
+        wanted = min(tau, closing(latest + self._limits.limit_ahead_micros))
+        if wanted > self._judge.limit:
+            self._extend(latest)
+        self.heartbeat.want(wanted)
+
+    # the journal's side
+
+    def _committed(self, seq: int, tau: int) -> None:
+        metrics = self._metrics
+        if not self.active:
+            self.active = True
+            metrics.takeover_seconds.observe(self._host.monotonic() - self._began)
+            self._owner.held(self.holding)
+            self._lookback.want((micros_of(self.floor) - _LOOKBACK_MICROS) << SHIFT)
+            self.heartbeat.start()
+        else:
+            self.heartbeat.now()
+        self.answers.committed(seq)
+        if self._ending_seq and seq >= self._ending_seq:
+            self._finish()
+
+    def _limit_rose(self, limit: int) -> None:
+        self._judge.limit = limit
+        if self._waiting:
+            waiting, self._waiting = self._waiting, deque()
+            for request, reply in waiting:
+                self.commit(request, reply)
+        if self.heartbeat.wanted > self.heartbeat.closed:
+            self.heartbeat.now()
+
+    def _holders(self) -> list[int]:
+        start = self.proposer.start_seq
+        return [replica.index for replica in self.proposer.replicas if replica.match >= start]
+
+    def _flush_soon(self) -> None:
+        if not self._flush_asked:
+            self._flush_asked = True
+            self._host.soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_asked = False
+        last = self.proposer.log.last_seq
+        if last > self._flushed_seq:
+            self._metrics.batch_commits.observe(last - self._flushed_seq)
+            self._flushed_seq = last
+        self.proposer.flush()
+
+    def _extend(self, latest: int) -> None:
+        """Ask for a limit further ahead, should there be one to ask for."""
+        ahead = self._limits.limit_ahead_micros
+        limit = closing(latest + ahead)
+        if limit - self.proposer.asked > ahead // _EXTENSIONS_MAX << SHIFT:
+            self.proposer.ask(limit)
+            self._flush_soon()
+
+    def _tick(self) -> None:
+        """A few times a second: extend the limit, let go of the past, and resign if time cannot be closed."""
+        self._timer = None
+        if self.over:
+            return
+        now = self._host.monotonic()
+        try:
+            latest = self._host.clock.now().latest
+        except ClockUnsure:
+            latest = 0
+        if latest:
+            self._extend(latest)
+            if self._judge.limit > closing(latest):
+                self._closable_at = now
+            self._prune(latest)
+        if now - self._closable_at >= self._limits.resign_seconds:
+            self.end("time could not be closed")
+            return
+        self._metrics.uncommitted = self.proposer.log.last_seq - self.proposer.commit_seq if self.active else 0
+        self._metrics.lead_micros = self.lead.micros
+        self._timer = self._host.later(self._limits.limit_seconds_between, self._tick)
+
+    def _prune(self, latest: int) -> None:
+        self._judge.conflicts.prune(latest << SHIFT)
+        self._judge.schema.forget(self._judge.conflicts.floor)
+        self._outcomes.horizon = (latest + self._limits.window_micros) << SHIFT
+        self._outcomes.prune(min(self.heartbeat.closed, (latest - _OUTCOME_MARGIN_MICROS) << SHIFT))
+        self._lookback.recovered.forget((latest - self._limits.window_micros) << SHIFT)
+
+    # the epoch's end
+
+    def hand_over(self) -> None:
+        """Take no more commits, append EpochEnd, and end once everything before it is answered."""
+        if self.ending or self.over:
+            return
+        if not self.active:
+            self.end("given up before it began")
+            return
+        self.ending = True
+        self._refuse_waiting()
+        self._owner.held(self.holding)
+        try:
+            tau = self._judge.next_tau(self._host.clock.now().latest)
+        except ClockUnsure:
+            self.end("the clock is unsure")
+            return
+        if tau > self._judge.limit:
+            self.end("given up without room for an end")  # the next epoch starts at the limit instead
+            return
+        self._judge.highest = tau
+        self.heartbeat.ceiling = tau
+        self._ending_seq = self.proposer.enqueue(tau, Kind.epoch_end, _encode(EpochEnd(tau)))
+        self._flush_soon()
+
+    def _finish(self) -> None:
+        if self.over:
+            return
+        if len(self.answers):
+            self._host.later(0.001, self._finish)
+        else:
+            self.end("handed over")
+
+    def _refuse_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for request, reply in waiting:
+            self._refuse(request, reply, Aborted(Reason.not_holder))
+
+    def end(self, why: str) -> None:
+        """The stream is lost or given up: what is in flight becomes unresolved, everything else stops."""
+        if self.over:
+            return
+        was_active = self.active
+        self.over = True
+        self.proposer.close()
+        self.heartbeat.stop()
+        self._lookback.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._refuse_waiting()
+        self._metrics.unresolved += len(self.answers)
+        self._metrics.appends += self.proposer.appends
+        self._metrics.resends += self.proposer.resends
+        self.answers.abandon()
+        if was_active:
+            self._owner.held(self.holding)
+        self._owner.ended(self, why)
