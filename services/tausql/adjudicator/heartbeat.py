@@ -2,7 +2,9 @@
 
 A beat on every tick would be an idle fleet's whole cost; beats only with records would leave readers waiting whenever
 nobody writes. So beats come with every majority and every 5 ms while something happens, once a second otherwise, and
-a reader that waits nudges. A beat counts records in flight (`n`): those it closes over are assigned, not yet durable.
+a reader that waits nudges. Where nobody has written for a while, time is closed a little further ahead than commits
+need: readers then wait (and nudge, and cost) less often, and the first writer after such a calm waits that bit longer.
+A beat counts records in flight (`n`): those it closes over are assigned, not yet durable.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from tausql.runtime.host import ClockUnsure, Host, Timer
 BUSY_SECONDS = 0.1  # how long after something happened beats stay frequent
 BUSY_INTERVAL_SECONDS = 0.005
 IDLE_INTERVAL_SECONDS = 1.0
+CALM_SECONDS = 0.1  # without a commit
+CALM_LEAD_MICROS = 3_000
 
 
 class Heartbeat:
@@ -27,6 +31,7 @@ class Heartbeat:
 
     __slots__ = (
         "_busy_until",
+        "_calm_from",
         "_host",
         "_judge",
         "_lead",
@@ -52,6 +57,7 @@ class Heartbeat:
         self._timer: Timer | None = None
         self._slow = True  # the armed timer is the idle one
         self._busy_until = 0.0
+        self._calm_from = 0.0
         self._sent_at = 0.0
         self.beat: Beat | None = None  # the newest
         self.closed = 0
@@ -77,6 +83,11 @@ class Heartbeat:
         if self._slow and self.running:
             self._arm()
 
+    def wrote(self) -> None:
+        """A commit was given its tau."""
+        self._calm_from = self._host.monotonic() + CALM_SECONDS
+        self.busy()
+
     def want(self, tau: int) -> None:
         """Somebody waits for `tau`. Answered at once as far as the limit goes, unless a beat that covers it is out."""
         if not self.running or tau <= self.closed:
@@ -95,7 +106,10 @@ class Heartbeat:
         except ClockUnsure:
             return
         judge, proposer = self._judge, self._proposer
-        micros = max(latest + self._lead.micros, judge.highest >> SHIFT, self.wanted >> SHIFT)
+        lead = self._lead.micros
+        if lead < CALM_LEAD_MICROS and self._host.monotonic() >= self._calm_from:
+            lead = CALM_LEAD_MICROS
+        micros = max(latest + lead, judge.highest >> SHIFT, self.wanted >> SHIFT)
         tau = min(micros << SHIFT | STREAM_MASK, judge.limit, self.ceiling)
         if tau < judge.highest:
             return  # something was assigned above what may be closed: EpochStart, before its limit is usable

@@ -228,7 +228,7 @@ class Tenure:
         self._outcomes.remember(request.txn, request.deadline, tau)
         self.answers.hold(seq, tau, reply)
         self._metrics.commits += 1
-        self.heartbeat.busy()
+        self.heartbeat.wrote()
         if not self._flush_asked:
             self._flush_asked = True
             self._host.soon(self._flush)

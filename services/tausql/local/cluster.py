@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import msgspec
 from tausql.local.shapes import Place, Ports
 
 FILE = "cluster.json"
+PORTS = range(20_000, 32_000)
 
 
 class ProcessEntry(msgspec.Struct):
@@ -81,23 +83,21 @@ def port_free(host: str, port: int) -> bool:
 
 def assign_ports(made: list[Place], before: Cluster | None, host: str, http_port: int) -> dict[str, Ports]:
     """Ports for every process: those it had before where they are free, so that clients and dashboards find them
-    again; else what the system gives. The first process with a frontend serves HTTP SQL at `http_port`."""
+    again; else free ones. The first process with a frontend serves HTTP SQL at `http_port`.
+
+    They lie below the range from which the system takes the near ends of connections: between two starts of a process
+    a connection of another one could otherwise take its port."""
     old = {entry.name: entry for entry in before.processes} if before is not None else {}
     taken: set[int] = {http_port}
-    held: list[socket.socket] = []
+    candidates = iter(random.sample(PORTS, len(PORTS)))
 
     def choose(wish: int) -> int:
         if wish and wish not in taken and port_free(host, wish):
             taken.add(wish)
             return wish
-        while True:
-            probe = socket.socket()
-            probe.bind((host, 0))
-            held.append(probe)  # kept until all are chosen, so that none is given twice
-            port: int = probe.getsockname()[1]
-            if port not in taken:
-                taken.add(port)
-                return port
+        port = next(port for port in candidates if port not in taken and port_free(host, port))
+        taken.add(port)
+        return port
 
     ports: dict[str, Ports] = {}
     http_given = False
@@ -110,6 +110,4 @@ def assign_ports(made: list[Place], before: Cluster | None, host: str, http_port
             http = choose(entry.http_port if entry is not None else 0)
         session = choose(entry.session_port if entry is not None else 0) if "processor" in place.services else 0
         ports[place.name] = Ports(rpc, http, session)
-    for probe in held:
-        probe.close()
     return ports

@@ -1,0 +1,351 @@
+"""The crossbar's shell: beats from every adjudicator, tails from the journal, subscriptions of storage."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from tausql.crossbar.feed import Feed, FeedLimits
+from tausql.crossbar.metrics import CrossbarMetrics
+from tausql.crossbar.nudges import Nudges
+from tausql.crossbar.settings import CrossbarSettings
+from tausql.crossbar.subscribers import Subscriber
+from tausql.crossbar.trimming import Trimming
+from tausql.protocol.adjudicator import AdjudicatorClient, Beat
+from tausql.protocol.crossbar import Durable, Subscribe, Want
+from tausql.protocol.journal import Description, JournalClient, Trim
+from tausql.protocol.tau import micros_of, opening
+from tausql.rpc.interface import Cause, Failure, Network, Peer, Routes, Sink, Stream
+from tausql.runtime import logs
+from tausql.runtime.fleet import Fleet, Member
+from tausql.runtime.host import ClockUnsure, Host
+from tausql.runtime.process import Process
+
+DESCRIBE_SECONDS = 0.2
+WATCH_SECONDS = 0.1  # before beats are asked for again at a process that was not there
+WATCH_SECONDS_MAX = 2.0
+TICK_SECONDS = 1.0
+
+log = logs.get("crossbar")
+
+
+class CrossbarService:
+    """One crossbar process. Nothing of it outlives the process."""
+
+    def __init__(
+        self, host: Host, network: Network, fleet: Fleet, settings: CrossbarSettings, member: Member | None = None
+    ) -> None:
+        self.host, self.fleet, self.settings = host, fleet, settings
+        self.name = member.name if member is not None else host.name
+        self.metrics = CrossbarMetrics()
+        self._journal = [
+            (one.name, JournalClient(network.connect(one.address, "journal")))
+            for one in fleet.nearest("journal", host.zone)
+        ]
+        self._adjudicators = [
+            (one.name, AdjudicatorClient(network.connect(one.address, "adjudicator"))) for one in fleet.adjudicator
+        ]
+        self._watches: list[Stream | None] = [None] * len(self._adjudicators)
+        self._pauses = [WATCH_SECONDS] * len(self._adjudicators)
+        self._beats: dict[int, Beat] = {}  # the newest of each stream
+        self._holders: dict[int, int] = {}  # stream -> adjudicator it came from
+        self._limits = FeedLimits(
+            settings.ring_bytes_max,
+            settings.ring_records_max,
+            settings.catch_up_bytes_max,
+            settings.ready_bytes_max,
+            settings.lag_seconds,
+            settings.pause_seconds,
+        )
+        self._nudges = Nudges()
+        zones = {one.zone for one in fleet.storage}
+        self._trimming = Trimming(max(1, min(2, len(zones))), settings.hold_seconds)
+        self._journal_fleet = ""
+        self._main: Feed | None = None
+        self._aside: list[Feed] = []
+        self._waiting: list[tuple[Subscribe, Sink]] = []  # until the fleet is known
+        self._lonely_since = host.monotonic()
+        self._trimmed_at = host.monotonic()
+        self._draining = False
+        self._leaving = False
+        network.serve(
+            "crossbar",
+            Routes(streams={Subscribe: self._subscribe}, casts={Want: self._want, Durable: self._durable}),
+        )
+
+    # life
+
+    def start(self) -> None:
+        """Find out which fleet the journal is, and listen for beats."""
+        for index in range(len(self._journal)):
+            self._describe(index)
+        for index in range(len(self._adjudicators)):
+            self._watch(index)
+        self.host.later(TICK_SECONDS, self._tick)
+
+    def drain(self) -> None:
+        """Not ready any more; the feed goes on, for whoever in this process is still finishing work."""
+        self._draining = True
+
+    def stop(self) -> None:
+        """Send the subscribers to another crossbar."""
+        self._draining = self._leaving = True
+        for feed in self._feeds():
+            feed.close()
+            for subscriber in tuple(feed.subscribers):
+                feed.detach(subscriber)
+                subscriber.sink.end(Failure(Cause.unavailable, "the crossbar is leaving"))
+        for watch in self._watches:
+            if watch is not None:
+                watch.cancel()
+        self._main, self._aside, self._watches = None, [], []
+
+    def ready(self) -> tuple[bool, str]:
+        if self._draining:
+            return False, "draining"
+        if not self._journal_fleet:
+            return False, "no journal replica has told its fleet yet"
+        if not self._beats:
+            return False, "no heartbeat heard yet"
+        return True, ""
+
+    def status(self) -> dict[str, Any]:
+        feeds = [
+            {
+                "main": feed.main,
+                "watermark": feed.ring.watermark,
+                "ring_records": len(feed.ring.entries),
+                "ring_bytes": feed.ring.bytes,
+                "tails": {
+                    str(stream): {
+                        "replica": reader.replica,
+                        "running": reader.running,
+                        "released_seq": reader.tail.released_seq,
+                        "unreleased": len(reader.tail.unreleased),
+                        "waiting": len(reader.tail.ready),
+                        "closed": reader.tail.closed,
+                    }
+                    for stream, reader in feed.readers.items()
+                },
+                "subscribers": [
+                    {"replica": one.replica, "watermark": one.watermark, "full": one.blocked}
+                    for one in feed.subscribers
+                ],
+            }
+            for feed in self._feeds()
+        ]
+        holders = {str(stream): self._adjudicators[index][0] for stream, index in self._holders.items()}
+        return {"name": self.name, "fleet": self._journal_fleet, "holders": holders, "feeds": feeds}
+
+    def _feeds(self) -> list[Feed]:
+        return [*([self._main] if self._main is not None else []), *self._aside]
+
+    # which fleet
+
+    def _describe(self, index: int) -> None:
+        if not self._journal_fleet and not self._leaving:
+            self._journal[index][1].describe(1.0, partial(self._described, index))
+
+    def _described(self, index: int, answer: Any) -> None:
+        if self._journal_fleet or self._leaving:
+            return
+        if isinstance(answer, Description) and answer.fleet:
+            self._journal_fleet = answer.fleet
+            waiting, self._waiting = self._waiting, []
+            for request, sink in waiting:
+                if sink.open:
+                    self._subscribe(request, sink)
+            return
+        self.host.later(DESCRIBE_SECONDS, self._describe, index)
+
+    # beats
+
+    def _watch(self, index: int) -> None:
+        if self._leaving:
+            return
+        self._watches[index] = self._adjudicators[index][1].watch_beats(
+            partial(self._beat, index), partial(self._watch_ended, index)
+        )
+
+    def _watch_ended(self, index: int, _: Failure | None) -> None:
+        if self._leaving:
+            return
+        self._watches[index] = None
+        self._holders = {stream: holder for stream, holder in self._holders.items() if holder != index}
+        self.host.later(self._pauses[index], self._watch, index)
+        self._pauses[index] = min(self._pauses[index] * 2, WATCH_SECONDS_MAX)
+
+    def _beat(self, index: int, beat: Beat) -> None:
+        self.metrics.beats += 1
+        self._pauses[index] = WATCH_SECONDS
+        known = self._beats.get(beat.stream)
+        if known is None or beat.epoch >= known.epoch:
+            self._beats[beat.stream] = beat
+            self._holders[beat.stream] = index
+            if self._main is not None:
+                self._main.hear(beat)
+            if self._aside:
+                for feed in tuple(self._aside):
+                    feed.hear(beat)
+
+    # subscriptions
+
+    def _subscribe(self, request: Subscribe, sink: Sink) -> None:
+        if self._leaving:
+            sink.end(Failure(Cause.unavailable, "the crossbar is leaving"))
+            return
+        if not self._journal_fleet:
+            if len(self._waiting) >= self.settings.subscribers_max:
+                sink.end(Failure(Cause.overloaded, "too many subscriptions"))
+            else:
+                self._waiting.append((request, sink))
+            return
+        if request.fleet and request.fleet != self._journal_fleet:
+            self._refuse(sink, f"stranger: this is fleet {self._journal_fleet}, not {request.fleet}")
+            return
+        if sum(len(feed.subscribers) for feed in self._feeds()) >= self.settings.subscribers_max:
+            self.metrics.refused += 1
+            sink.end(Failure(Cause.overloaded, "too many subscriptions"))
+            return
+        subscriber = Subscriber(sink, request.replica, request.low, request.high, request.watermark, request.cursors)
+        sink.when_closed(lambda: self._gone(subscriber))
+        self._place(subscriber)
+
+    def _refuse(self, sink: Sink, why: str) -> None:
+        self.metrics.refused += 1
+        log.warning("a subscription was refused", why=why, peer=sink.peer.name)
+        sink.end(Failure(Cause.refused, why))
+
+    def _place(self, subscriber: Subscriber) -> None:
+        """Find or make the feed that this subscriber can stand on."""
+        main = self._main
+        if main is None:
+            self._main = self._new_feed(subscriber, main=True)
+        elif subscriber.watermark > main.ring.watermark + opening(int(self.settings.jump_seconds * 1e6)):
+            log.info("a subscriber is far ahead of the main feed, which starts anew there", replica=subscriber.replica)
+            stragglers = main.subscribers
+            main.close()
+            self._main = self._new_feed(subscriber, main=True)
+            for straggler in stragglers:
+                if straggler.sink.open:
+                    self._place(straggler)
+        elif main.holds(subscriber.watermark):
+            main.attach(subscriber)
+        elif len(self._aside) >= self.settings.feeds_max:
+            self.metrics.refused += 1
+            subscriber.sink.end(Failure(Cause.overloaded, "too many subscribers catch up already"))
+        else:
+            self._aside.append(self._new_feed(subscriber, main=False))
+
+    def _new_feed(self, subscriber: Subscriber, main: bool) -> Feed:
+        feed = Feed(
+            self.host,
+            self._journal,
+            self._journal_fleet,
+            range(self.fleet.streams),
+            subscriber,
+            self._limits,
+            self.metrics,
+            self._turned,
+            self._fallen,
+            main,
+        )
+        feed.attach(subscriber)
+        feed.start(self._beats.values())
+        return feed
+
+    def _turned(self, feed: Feed) -> None:
+        """A feed has moved on: one of its own goes over to the main ring once it has reached it."""
+        if feed.closed:
+            if feed is self._main:
+                self._main = None
+            elif feed in self._aside:
+                self._aside.remove(feed)
+            return
+        main = self._main
+        if feed.main or main is None or not feed.subscribers:
+            return
+        subscriber = feed.subscribers[0]
+        if not subscriber.blocked and subscriber.watermark >= main.ring.base and subscriber.position == feed.ring.end:
+            feed.detach(subscriber)
+            feed.close()
+            self._aside.remove(feed)
+            main.attach(subscriber)
+
+    def _fallen(self, feed: Feed, subscriber: Subscriber) -> None:
+        log.info("a subscriber was too slow for the ring and reads again", replica=subscriber.replica)
+        self._place(subscriber)
+
+    def _gone(self, subscriber: Subscriber) -> None:
+        for feed in self._feeds():
+            feed.detach(subscriber)
+        for feed in tuple(self._aside):
+            if not feed.subscribers:
+                feed.close()
+                self._aside.remove(feed)
+
+    # reads that wait
+
+    def _want(self, want: Want, peer: Peer) -> None:
+        self.metrics.wants += 1
+        main = self._main
+        if main is None:
+            return
+        main.want(want.tau)
+        if main.ring.watermark >= want.tau:
+            return
+        for nudge in self._nudges.want(want.tau, main.closed_to(), self.host.monotonic()):
+            holder = self._holders.get(nudge.stream)
+            told = self._adjudicators if holder is None else [self._adjudicators[holder]]
+            for _, adjudicator in told:
+                adjudicator.nudge(nudge)
+                self.metrics.nudges += 1
+
+    # trimming
+
+    def _durable(self, report: Durable, _: Peer) -> None:
+        self._trimming.report(report, self.host.monotonic())
+
+    def _tick(self) -> None:
+        if self._leaving:
+            return
+        self.host.later(TICK_SECONDS, self._tick)
+        now = self.host.monotonic()
+        main = self._main
+        metrics = self.metrics
+        metrics.subscribers = sum(len(feed.subscribers) for feed in self._feeds())
+        metrics.catching_up = len(self._aside)
+        metrics.ring_bytes = main.ring.bytes if main is not None else 0
+        metrics.switches = sum(reader.switches for feed in self._feeds() for reader in feed.readers.values())
+        if main is None or main.subscribers:
+            self._lonely_since = now
+        elif now - self._lonely_since > self.settings.idle_seconds:
+            main.close()
+            self._main = None
+        try:
+            earliest = self.host.clock.now().earliest
+        except ClockUnsure:
+            return
+        if main is not None:
+            metrics.lag_seconds = (earliest - micros_of(main.ring.watermark)) / 1e6
+        if now - self._trimmed_at >= self.settings.trim_seconds:
+            self._trimmed_at = now
+            self._trim(opening(earliest - self.settings.window_seconds * 1_000_000), now)
+
+    def _trim(self, window_start: int, now: float) -> None:
+        if not self._journal_fleet:
+            return
+        for cursor in self._trimming.trim_points(window_start, now):
+            self.metrics.trims += 1
+            request = Trim(self._journal_fleet, cursor.stream, cursor.epoch, cursor.seq)
+            for name, journal in self._journal:
+                journal.trim(request, self.settings.trim_deadline_seconds, partial(self._trim_answered, name))
+
+    def _trim_answered(self, replica: str, answer: Any) -> None:
+        if isinstance(answer, Failure):
+            log.debug("a journal replica did not take a trim point", replica=replica, why=answer.message)
+
+
+def build(process: Process) -> CrossbarService:
+    """The service of a process, as `runtime.process` starts it."""
+    return CrossbarService(process.host, process.network, process.fleet, CrossbarSettings(), process.member("crossbar"))

@@ -1,0 +1,279 @@
+"""Closures of IN, ANY, ALL, arrays, rows and sub-queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from tausql.protocol.errors import Code, SqlError
+from tausql.sql.expressions.compile_logic import applied
+from tausql.sql.expressions.context import Context, Row
+from tausql.sql.expressions.nodes import (
+    AnyArray,
+    ArrayLiteral,
+    Const,
+    Expr,
+    InList,
+    RowCompare,
+    RowExpr,
+    Slice,
+    Slot,
+    Subquery,
+    Subscript,
+)
+from tausql.sql.functions.array_functions import flatten
+from tausql.sql.types.arrays import dimensions
+from tausql.sql.types.ordering import hash_key, identity
+
+Compiled = Callable[[Row, Context], Any]
+Compile = Callable[[Expr], Compiled]
+
+
+def _in_list(expr: InList, compile: Compile) -> Compiled:
+    same_types = expr.equality.arg_types[0] is expr.equality.arg_types[1] and not expr.equality.needs_context
+    if same_types and not expr.equality.polymorphic and all(isinstance(item, Const) for item in expr.items):
+        return _in_constants(expr, compile)
+    run = compile(expr.arg)
+    items = [compile(item) for item in expr.items]
+    equal = applied(expr.equality)
+    found, missing = not expr.negated, expr.negated
+
+    def test(row: Row, context: Context) -> bool | None:
+        value = run(row, context)
+        if value is None:
+            return None
+        null_seen = False
+        for item in items:
+            other = item(row, context)
+            if other is None:
+                null_seen = True
+            elif equal(value, other, context):
+                return found
+        return None if null_seen else missing
+
+    return test
+
+
+def _in_constants(expr: InList, compile: Compile) -> Compiled:
+    """All items known: one hash look-up."""
+    key = hash_key(expr.equality.arg_types[0])
+    values = [item.value for item in expr.items if isinstance(item, Const)]
+    keys = frozenset(key(value) for value in values if value is not None)
+    found = not expr.negated
+    missing = None if None in values else expr.negated
+    if key is identity and isinstance(expr.arg, Slot):
+        at = expr.arg.slot
+        return lambda row, _context: None if (v := row[at]) is None else found if v in keys else missing
+    run = compile(expr.arg)
+    return lambda row, context: None if (v := run(row, context)) is None else found if key(v) in keys else missing
+
+
+def _any_array(expr: AnyArray, compile: Compile) -> Compiled:
+    left_of, array_of = compile(expr.left), compile(expr.array)
+    test = applied(expr.operator)
+    deciding = not expr.all
+
+    def run(row: Row, context: Context) -> bool | None:
+        array = array_of(row, context)
+        if array is None:
+            return None
+        left = left_of(row, context)
+        if not array:
+            return not deciding
+        if left is None:
+            return None
+        null_seen = False
+        for item in flatten(array):
+            if item is None:
+                null_seen = True
+            elif bool(test(left, item, context)) is deciding:
+                return deciding
+        return None if null_seen else not deciding
+
+    return run
+
+
+def _array_literal(expr: ArrayLiteral, compile: Compile) -> Compiled:
+    runs = [compile(item) for item in expr.items]
+    if not expr.nested:
+        return lambda row, context: [run(row, context) for run in runs]
+
+    def nested(row: Row, context: Context) -> list[Any]:
+        items = [run(row, context) for run in runs]
+        shapes = {tuple(dimensions(item)) if isinstance(item, list) else None for item in items}
+        if len(shapes) > 1:
+            raise SqlError(
+                Code.data_exception,
+                "multidimensional arrays must have array expressions with matching dimensions",
+            )
+        return [] if shapes == {()} else items
+
+    return nested
+
+
+def _subscript(expr: Subscript, compile: Compile) -> Compiled:
+    array_of = compile(expr.array)
+    indexes = [compile(index) for index in expr.indexes]
+
+    def run(row: Row, context: Context) -> Any:
+        value = array_of(row, context)
+        for index in indexes:
+            at = index(row, context)
+            if not isinstance(value, list) or at is None or not 1 <= at <= len(value):
+                return None
+            value = value[at - 1]
+        return None if isinstance(value, list) else value
+
+    return run
+
+
+def _slice(expr: Slice, compile: Compile) -> Compiled:
+    array_of = compile(expr.array)
+    low_of = None if expr.low is None else compile(expr.low)
+    high_of = None if expr.high is None else compile(expr.high)
+
+    def run(row: Row, context: Context) -> Any:
+        value = array_of(row, context)
+        if value is None:
+            return None
+        low = 1 if low_of is None else low_of(row, context)
+        high = len(value) if high_of is None else high_of(row, context)
+        if low is None or high is None:
+            return None
+        return value[max(low, 1) - 1 : max(high, 0)]
+
+    return run
+
+
+def _row(expr: RowExpr, compile: Compile) -> Compiled:
+    runs = [compile(item) for item in expr.items]
+    return lambda row, context: tuple([run(row, context) for run in runs])
+
+
+def _row_compare(expr: RowCompare, compile: Compile) -> Compiled:
+    lefts = [compile(item) for item in expr.left]
+    rights = [compile(item) for item in expr.right]
+    equalities = [applied(function) for function in expr.equalities]
+    stricts = [applied(function) for function in expr.strict_operators]
+    when_equal = len(expr.operator) == 2
+
+    def run(row: Row, context: Context) -> bool | None:
+        for at, left_of in enumerate(lefts):
+            left, right = left_of(row, context), rights[at](row, context)
+            if left is None or right is None:
+                return None
+            if not equalities[at](left, right, context):
+                return bool(stricts[at](left, right, context))
+        return when_equal
+
+    return run
+
+
+# --- sub-queries ---
+
+
+def _subquery(expr: Subquery, compile: Compile) -> Compiled:
+    if expr.kind == "exists":
+        index = expr.index
+        return lambda row, context: bool(context.subplans[index](row, context))
+    if expr.kind == "scalar":
+        return _scalar(expr.index)
+    if expr.kind == "array":
+        index = expr.index
+        return lambda row, context: [found[0] for found in context.subplans[index](row, context)]
+    if expr.kind == "any" and len(expr.left) == 1 and _hashable(expr):
+        return _hashed_any(expr, compile)
+    return _compared(expr, compile)
+
+
+def _scalar(index: int) -> Compiled:
+    def run(row: Row, context: Context) -> Any:
+        rows = context.subplans[index](row, context)
+        if not rows:
+            return None
+        if len(rows) > 1:
+            raise SqlError(Code.cardinality_violation, "more than one row returned by a subquery used as an expression")
+        return rows[0][0]
+
+    return run
+
+
+def _hashable(expr: Subquery) -> bool:
+    function = expr.operators[0]
+    same = function.arg_types[0] is function.arg_types[1]
+    return function.name == "=" and same and not function.needs_context and not function.polymorphic
+
+
+def _hashed_any(expr: Subquery, compile: Compile) -> Compiled:
+    """IN (SELECT ...): the rows become a set once, and again only when the executor gives another list."""
+    index, left_of, column_of = expr.index, compile(expr.left[0]), compile(expr.columns[0])
+    key = hash_key(expr.operators[0].arg_types[0])
+    last_rows: Sequence[Any] | None = None
+    keys: frozenset[Any] = frozenset()
+    null_seen = False
+
+    def run(row: Row, context: Context) -> bool | None:
+        nonlocal last_rows, keys, null_seen
+        rows = context.subplans[index](row, context)
+        if rows is not last_rows:
+            values = [column_of(found, context) for found in rows]
+            keys = frozenset(key(value) for value in values if value is not None)
+            null_seen = None in values
+            last_rows = rows
+        if not rows:
+            return False
+        left = left_of(row, context)
+        if left is None:
+            return None
+        if key(left) in keys:
+            return True
+        return None if null_seen else False
+
+    return run
+
+
+def _compared(expr: Subquery, compile: Compile) -> Compiled:
+    """Row by row, with rows on the left too."""
+    index = expr.index
+    lefts = [compile(item) for item in expr.left]
+    columns = [compile(column) for column in expr.columns]
+    tests = [applied(function) for function in expr.operators]
+    unequal = expr.operators[0].name == "<>" and len(tests) > 1
+    deciding = expr.kind == "any"
+
+    def one(left: list[Any], found: Row, context: Context) -> bool | None:
+        answer: bool | None = not unequal
+        for at, test in enumerate(tests):
+            right = columns[at](found, context)
+            if left[at] is None or right is None:
+                answer = None
+            elif bool(test(left[at], right, context)) is unequal:
+                return unequal
+        return answer
+
+    def run(row: Row, context: Context) -> bool | None:
+        left = [item(row, context) for item in lefts]
+        null_seen = False
+        for found in context.subplans[index](row, context):
+            answer = one(left, found, context)
+            if answer is deciding:
+                return deciding
+            null_seen = null_seen or answer is None
+        return None if null_seen else not deciding
+
+    return run
+
+
+COMPILERS: Final[Mapping[type[Expr], Any]] = MappingProxyType(
+    {
+        InList: _in_list,
+        AnyArray: _any_array,
+        ArrayLiteral: _array_literal,
+        Subscript: _subscript,
+        Slice: _slice,
+        RowExpr: _row,
+        RowCompare: _row_compare,
+        Subquery: _subquery,
+    }
+)

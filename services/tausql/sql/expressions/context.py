@@ -1,0 +1,83 @@
+"""What run-time functions need besides their arguments: parameters, clocks, the session, randomness, sub-queries.
+
+There is no clock and no generator of random numbers in SQL code: they come in here, so that a statement can be run
+again in a simulation with the same outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tausql.protocol.errors import Code, SqlError
+from tausql.sql.types.session_format import SessionFormat
+
+Row = Sequence[Any]
+Subplan = Callable[[Row, "Context"], Sequence[Sequence[Any]]]
+
+
+@dataclass(slots=True)
+class SessionFacts:
+    """Who is connected to what. settings: lower-case names to values as SHOW prints them."""
+
+    user: str = "admin"
+    session_user: str = "admin"
+    database: str = "postgres"
+    search_path: tuple[str, ...] = ("public",)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    pid: int = 0
+
+
+def _no_random() -> float:
+    raise SqlError(Code.internal_error, "no source of randomness in this context")
+
+
+def _no_random_bytes(_count: int) -> bytes:
+    raise SqlError(Code.internal_error, "no source of randomness in this context")
+
+
+class Context:
+    """One execution of a statement.
+
+    params: datums of $1, $2, ...; now_us, statement_now_us: microseconds since 2000-01-01 UTC; clock() the same for the
+    wall; random() in [0, 1); subplans[i](row, context): the rows of Subquery i (the same list object as long as they do
+    not change); outer: rows of enclosing queries, innermost last.
+    """
+
+    __slots__ = (
+        "clock",
+        "format",
+        "now_us",
+        "outer",
+        "params",
+        "random",
+        "random_bytes",
+        "session",
+        "statement_now_us",
+        "subplans",
+    )
+
+    def __init__(
+        self,
+        params: Sequence[Any] = (),
+        now_us: int = 0,
+        statement_now_us: int | None = None,
+        session: SessionFacts | None = None,
+        format: SessionFormat | None = None,
+        clock: Callable[[], int] | None = None,
+        random: Callable[[], float] = _no_random,
+        random_bytes: Callable[[int], bytes] = _no_random_bytes,
+        subplans: Sequence[Subplan] = (),
+    ) -> None:
+        self.params = params
+        self.now_us = now_us
+        self.statement_now_us = now_us if statement_now_us is None else statement_now_us
+        self.session = SessionFacts() if session is None else session
+        self.format = SessionFormat() if format is None else format
+        self.format.now_us = now_us
+        self.clock = (lambda: now_us) if clock is None else clock
+        self.random = random
+        self.random_bytes = random_bytes
+        self.subplans = subplans
+        self.outer: list[Row] = []

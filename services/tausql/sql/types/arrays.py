@@ -1,0 +1,237 @@
+"""Arrays (nested lists) and records (tuples) as text and binary."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from tausql.protocol.errors import Code, SqlError
+from tausql.sql.types.scalars import Codec, binary_length_error
+from tausql.sql.types.session_format import SessionFormat
+from tausql.sql.types.type import Type
+
+DIMENSIONS_MAX: Final = 6
+_ARRAY_SPECIAL: Final = frozenset('{}",\\ \t\n\r\v\f')
+_RECORD_SPECIAL: Final = frozenset('()",\\ \t\n\r\v\f')
+
+
+def array_codec(element: Type) -> Codec:
+    """The codec of `element[]`; lower bounds are always 1."""
+
+    def text_in(text: str, format: SessionFormat, typmod: int = -1) -> list[Any]:
+        return _Reader(text, lambda item: element.text_in(item, format, typmod)).read()
+
+    def text_out(value: list[Any], format: SessionFormat) -> str:
+        return array_text(value, lambda item: element.text_out(item, format))
+
+    def binary_in(data: bytes) -> list[Any]:
+        return _binary_in(bytes(data), element)
+
+    def binary_out(value: list[Any]) -> bytes:
+        return _binary_out(value, element)
+
+    return text_in, text_out, binary_in, binary_out
+
+
+def array_text(value: list[Any], element_out: Callable[[Any], str]) -> str:
+    """'{1,NULL,"a b"}'."""
+    parts = []
+    for item in value:
+        if item is None:
+            parts.append("NULL")
+        elif isinstance(item, list):
+            parts.append(array_text(item, element_out))
+        else:
+            text = element_out(item)
+            if not text or not _ARRAY_SPECIAL.isdisjoint(text) or text.upper() == "NULL":
+                text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            parts.append(text)
+    return "{" + ",".join(parts) + "}"
+
+
+def dimensions(value: list[Any]) -> list[int]:
+    """Lengths of the dimensions; [] for an empty array."""
+    sizes: list[int] = []
+    level: Any = value
+    while isinstance(level, list) and level:
+        sizes.append(len(level))
+        level = level[0]
+    return sizes
+
+
+class _Reader:
+    __slots__ = ("at", "element", "text")
+
+    def __init__(self, text: str, element: Callable[[str], Any]) -> None:
+        self.text = text
+        self.element = element
+        self.at = 0
+
+    def bad(self, detail: str) -> SqlError:
+        return SqlError(Code.invalid_text_representation, f'malformed array literal: "{self.text}"', detail=detail)
+
+    def blanks(self) -> None:
+        while self.at < len(self.text) and self.text[self.at] in " \t\n\r\v\f":
+            self.at += 1
+
+    def peek(self) -> str:
+        return self.text[self.at : self.at + 1]
+
+    def read(self) -> list[Any]:
+        self.blanks()
+        if self.peek() == "[":
+            end = self.text.find("=", self.at)
+            if end < 0:
+                raise self.bad('Missing "=" after array dimensions.')
+            self.at = end + 1
+            self.blanks()
+        if self.peek() != "{":
+            raise self.bad('Array value must start with "{" or dimension information.')
+        value = self.level(1)
+        self.blanks()
+        if self.at != len(self.text):
+            raise self.bad("Junk after closing right brace.")
+        _check_shape(value, self)
+        return value
+
+    def level(self, depth: int) -> list[Any]:
+        if depth > DIMENSIONS_MAX:
+            raise SqlError(
+                Code.program_limit_exceeded,
+                f"number of array dimensions exceeds the maximum allowed ({DIMENSIONS_MAX})",
+            )
+        self.at += 1
+        items: list[Any] = []
+        self.blanks()
+        if self.peek() == "}":
+            self.at += 1
+            return items
+        while True:
+            self.blanks()
+            items.append(self.level(depth + 1) if self.peek() == "{" else self.item())
+            self.blanks()
+            char = self.peek()
+            self.at += 1
+            if char == "}":
+                return items
+            if char != ",":
+                if not char:
+                    raise self.bad("Unexpected end of input.")
+                raise self.bad(f'Unexpected "{char}" character.' if char in '{"' else "Unexpected array element.")
+
+    def item(self) -> Any:
+        if self.peek() == '"':
+            return self.element(self.quoted())
+        chars: list[str] = []
+        quoted = False
+        while self.at < len(self.text) and self.peek() not in ',{}"':
+            char = self.text[self.at]
+            if char == "\\":
+                self.at += 1
+                quoted = True
+                char = self.peek()
+            chars.append(char)
+            self.at += 1
+        word = "".join(chars).rstrip(" \t\n\r\v\f")
+        if not word and not quoted:
+            char = self.peek()
+            if not char:
+                raise self.bad("Unexpected end of input.")
+            raise self.bad(f'Unexpected "{char}" character.')
+        return None if word.upper() == "NULL" and not quoted else self.element(word)
+
+    def quoted(self) -> str:
+        self.at += 1
+        chars: list[str] = []
+        while True:
+            char = self.peek()
+            if not char:
+                raise self.bad("Unexpected end of input.")
+            self.at += 1
+            if char == '"':
+                return "".join(chars)
+            if char == "\\":
+                char = self.peek()
+                self.at += 1
+            chars.append(char)
+
+
+def _check_shape(value: list[Any], reader: _Reader) -> None:
+    shapes = {len(item) if isinstance(item, list) else -1 for item in value}
+    if len(shapes) > 1:
+        raise reader.bad("Multidimensional arrays must have sub-arrays with matching dimensions.")
+    for item in value:
+        if isinstance(item, list):
+            _check_shape(item, reader)
+
+
+def _flatten(value: list[Any], depth: int, out: list[Any]) -> None:
+    for item in value:
+        if depth > 1:
+            _flatten(item, depth - 1, out)
+        else:
+            out.append(item)
+
+
+def _binary_out(value: list[Any], element: Type) -> bytes:
+    sizes = dimensions(value)
+    flat: list[Any] = []
+    _flatten(value, len(sizes), flat)
+    parts = [struct.pack("!iiI", len(sizes), 1 if None in flat else 0, element.oid)]
+    parts += [struct.pack("!ii", size, 1) for size in sizes]
+    for item in flat:
+        if item is None:
+            parts.append(b"\xff\xff\xff\xff")
+        else:
+            data = element.binary_out(item)
+            parts.append(struct.pack("!i", len(data)) + data)
+    return b"".join(parts)
+
+
+def _binary_in(data: bytes, element: Type) -> list[Any]:
+    try:
+        count, _flags, oid = struct.unpack_from("!iiI", data)
+        if not 0 <= count <= DIMENSIONS_MAX:
+            raise binary_length_error(f"invalid number of dimensions: {count}")
+        if oid != element.oid:
+            raise SqlError(
+                Code.datatype_mismatch,
+                f"binary data has array element type {oid} instead of expected {element.oid} ({element.sql_name})",
+            )
+        sizes = [struct.unpack_from("!ii", data, 12 + 8 * at)[0] for at in range(count)]
+        at = 12 + 8 * count
+        flat: list[Any] = []
+        total = 1 if sizes else 0
+        for size in sizes:
+            if size < 0:
+                raise binary_length_error()
+            total *= size
+        if total * 4 > len(data) - at:
+            raise binary_length_error("insufficient data left in message")
+        for _ in range(total):
+            (length,) = struct.unpack_from("!i", data, at)
+            at += 4
+            if length < 0:
+                flat.append(None)
+            else:
+                flat.append(element.binary_in(data[at : at + length]))
+                at += length
+    except struct.error as error:
+        raise binary_length_error("insufficient data left in message") from error
+    for size in reversed(sizes[1:]):
+        flat = [flat[start : start + size] for start in range(0, len(flat), size)]
+    return flat
+
+
+def record_text(values: tuple[Any, ...], texts: list[str | None]) -> str:
+    """'(1,"a b",)' of already printed fields."""
+    parts = []
+    for text in texts:
+        if text is None:
+            parts.append("")
+        elif not text or not _RECORD_SPECIAL.isdisjoint(text):
+            parts.append('"' + text.replace("\\", "\\\\").replace('"', '""') + '"')
+        else:
+            parts.append(text)
+    return "(" + ",".join(parts) + ")"

@@ -1,0 +1,81 @@
+"""Finding types by oid and by any of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from tausql.protocol.errors import Code, SqlError
+from tausql.sql.types import builtin
+from tausql.sql.types.builtin import ARRAYS, SCALARS
+from tausql.sql.types.type import Type
+
+_BY_OID: Final[Mapping[int, Type]] = MappingProxyType({t.oid: t for t in SCALARS} | {t.oid: t for t in ARRAYS.values()})
+_ALIASES: Final[Mapping[str, Type]] = MappingProxyType(
+    {
+        "int": builtin.INT4,
+        "decimal": builtin.NUMERIC,
+        "dec": builtin.NUMERIC,
+        "float": builtin.FLOAT8,
+        "character": builtin.BPCHAR,
+        "national character": builtin.BPCHAR,
+        "nchar": builtin.BPCHAR,
+        "char varying": builtin.VARCHAR,
+        "national character varying": builtin.VARCHAR,
+        "time": builtin.TIME,
+        "timestamp": builtin.TIMESTAMP,
+    }
+)
+_BY_NAME: Final[Mapping[str, Type]] = MappingProxyType(
+    {t.name: t for t in _BY_OID.values()}
+    | {t.sql_name: t for t in _BY_OID.values() if not t.sql_name.startswith('"')}
+    | dict(_ALIASES)
+)
+
+
+def all_types() -> list[Type]:
+    """Every type, for pg_type."""
+    return list(_BY_OID.values())
+
+
+def type_by_oid(oid: int) -> Type:
+    """42704 when there is none."""
+    found = _BY_OID.get(oid)
+    if found is None:
+        raise SqlError(Code.undefined_object, f"type with OID {oid} does not exist")
+    return found
+
+
+def find_type(name: str) -> Type | None:
+    """A type by name or alias, lower case; '"char"' quoted is the one-byte type, 'char' unquoted is char(1)."""
+    if name == '"char"':
+        return builtin.CHAR
+    if name == "char":
+        return builtin.BPCHAR
+    if name.startswith("pg_catalog."):
+        bare = name[11:]
+        return builtin.CHAR if bare in ("char", '"char"') else find_type(bare)
+    if name.endswith("[]"):
+        element = find_type(name[:-2].rstrip("[] "))
+        return ARRAYS.get(element.oid) if element is not None else None
+    return _BY_NAME.get(name)
+
+
+def type_by_name(name: str) -> Type:
+    """As find_type; 42704 `type "foo" does not exist`."""
+    found = find_type(name)
+    if found is None:
+        raise SqlError(Code.undefined_object, f'type "{name}" does not exist')
+    return found
+
+
+def array_of(element: Type) -> Type | None:
+    """The array type of an element type; an array of arrays is the same type in PostgreSQL."""
+    if element.is_array:
+        return element
+    return ARRAYS.get(element.oid)
+
+
+def element_of(array: Type) -> Type | None:
+    return _BY_OID.get(array.element_oid) if array.element_oid else None

@@ -1,0 +1,68 @@
+"""What storage counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tausql.runtime import metrics
+
+
+class StorageMetrics:
+    """Plain numbers, read at scrape time."""
+
+    __slots__ = (
+        "applied",
+        "apply_seconds",
+        "checkpoints_served",
+        "checkpoints_taken",
+        "deliveries",
+        "dropped",
+        "expired",
+        "gets",
+        "horizon",
+        "lag_seconds",
+        "parked",
+        "reads",
+        "refused",
+        "rows",
+        "scans",
+        "size_bytes",
+    )
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.gets = 0
+        self.scans = 0
+        self.rows = 0
+        self.parked = 0
+        self.expired = 0
+        self.refused = 0
+        self.deliveries = 0
+        self.applied = 0
+        self.dropped = 0
+        self.checkpoints_served = 0
+        self.checkpoints_taken = 0
+        self.size_bytes = 0
+        self.horizon = 0
+        self.lag_seconds = 0.0
+        self.apply_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
+
+    def collect(self) -> Iterator[metrics.Family]:
+        counter, gauge, histogram = metrics.counter, metrics.gauge, metrics.histogram
+        prefix = "tausql_storage_"
+        yield counter(prefix + "reads_total", "Read calls received.", self.reads)
+        yield counter(prefix + "gets_total", "Keys asked for by point reads.", self.gets)
+        yield counter(prefix + "scans_total", "Pages of scans made.", self.scans)
+        yield counter(prefix + "scan_rows_total", "Rows that scans answered with.", self.rows)
+        yield counter(prefix + "parked_reads_total", "Reads that waited for the watermark.", self.parked)
+        yield counter(prefix + "expired_reads_total", "Reads that waited in vain.", self.expired)
+        yield counter(prefix + "refused_reads_total", "Reads answered with anything but rows.", self.refused)
+        yield counter(prefix + "deliveries_total", "Deliveries applied.", self.deliveries)
+        yield counter(prefix + "applied_rows_total", "Rows and tombstones applied.", self.applied)
+        yield counter(prefix + "dropped_versions_total", "Old versions collected.", self.dropped)
+        yield counter(prefix + "checkpoints_served_total", "Checkpoints sent to peers.", self.checkpoints_served)
+        yield counter(prefix + "checkpoints_taken_total", "Checkpoints taken from peers.", self.checkpoints_taken)
+        yield gauge(prefix + "store_bytes", "Disk taken, when last looked.", self.size_bytes)
+        yield gauge(prefix + "horizon_tau", "Reads below this tau are refused.", self.horizon)
+        yield gauge(prefix + "watermark_lag_seconds", "Now less the watermark, when last looked.", self.lag_seconds)
+        yield histogram(prefix + "apply_seconds", "One delivery with records into the store.", self.apply_seconds)

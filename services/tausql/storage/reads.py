@@ -1,0 +1,190 @@
+"""Reads at a tau the replica has reached: point gets, scans in pages, schema versions.
+
+A page is bounded in rows, in bytes and in versions looked at, because everything in the process waits while it is made;
+the reader asks for the next one with the key it got. The iterator is kept until the next write: making one costs more
+than a point read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tausql.protocol.pushdown import Projection, RowTest, compile_projection, compile_tests
+from tausql.protocol.rows import decode_stored
+from tausql.protocol.storage import (
+    NotHere,
+    Page,
+    Read,
+    ReadSchema,
+    Rows,
+    Scan,
+    SchemaVersions,
+    StaleSchema,
+    TooOld,
+)
+from tausql.storage.engine import Engine
+from tausql.storage.schema import SchemaHistory, cluster_of
+from tausql.storage.versions import Ascending, Descending, VersionReader
+
+Answer = Rows | StaleSchema | TooOld | NotHere
+
+
+class EntryWithoutRow(Exception):
+    """An index entry names a row that is not there at the same tau: the index does not equal its table."""
+
+
+class _Elsewhere(Exception):
+    """A fetched row lies outside the replica's range."""
+
+
+@dataclass(slots=True)
+class PageLimits:
+    rows_max: int = 10_000
+    bytes_max: int = 1 << 20  # of one answer, over all its scans; one row may exceed it
+    examined_max: int = 5_000  # keys looked at, those that failed the tests included
+
+
+class Reader:
+    """Answers reads whose tau the watermark has reached; whoever calls has seen to that."""
+
+    __slots__ = ("_engine", "_fetching", "_high", "_limits", "_low", "_scanning", "_schema", "_whole", "horizon")
+
+    def __init__(
+        self, engine: Engine, schema: SchemaHistory, low: bytes, high: bytes, horizon: int, limits: PageLimits
+    ) -> None:
+        self._engine = engine
+        self._schema = schema
+        self._low = low
+        self._high = high
+        self._whole = not low and not high
+        self._limits = limits
+        self.horizon = horizon
+        self._scanning: VersionReader | None = None
+        self._fetching: VersionReader | None = None
+
+    def written(self) -> None:
+        """The engine was written to: iterators are stale."""
+        self._scanning = None
+        self._fetching = None
+
+    def read(self, request: Read) -> Answer:
+        """Raises EntryWithoutRow, EngineFailed."""
+        tau = request.tau
+        if tau < self.horizon:
+            return TooOld(self.horizon)
+        gets, scans = request.gets, request.scans
+        if request.schema:
+            stale = self._stale(request)
+            if stale is not None:
+                return stale
+        if not self._whole and not self._covers(gets, scans):
+            return NotHere(self._low, self._high)
+        reader = self._scanning
+        if reader is None:
+            reader = self._scanning = VersionReader(self._engine.iterate())
+        reader.newest = 0
+        values = [reader.get(key, tau) for key in gets]
+        if not scans:
+            return Rows(reader.newest, values, [])
+        fetcher = self._fetching
+        if fetcher is None:
+            fetcher = self._fetching = VersionReader(self._engine.iterate())
+        fetcher.newest = 0
+        pages: list[Page] = []
+        room = self._limits.bytes_max
+        try:
+            for scan in scans:
+                page, taken = self._page(scan, tau, reader, fetcher, room)
+                room -= taken
+                pages.append(page)
+        except _Elsewhere:
+            return NotHere(self._low, self._high)
+        return Rows(max(reader.newest, fetcher.newest), values, pages)
+
+    def read_schema(self, request: ReadSchema) -> SchemaVersions | TooOld:
+        if request.tau < self.horizon:
+            return TooOld(self.horizon)
+        versions = self._schema.versions(request.cluster, request.tau)
+        return SchemaVersions(max((version for _, version in versions), default=0), versions)
+
+    def _stale(self, request: Read) -> StaleSchema | None:
+        if request.gets:
+            cluster = cluster_of(request.gets[0])
+        elif request.scans:
+            cluster = cluster_of(request.scans[0].low)
+        else:
+            return None
+        for relation, version in request.schema:
+            current = self._schema.version(cluster, relation, request.tau)
+            if current != version:
+                return StaleSchema(relation, current)
+        return None
+
+    def _covers(self, gets: list[bytes], scans: list[Scan]) -> bool:
+        low, high = self._low, self._high
+        for key in gets:
+            if key < low or (high and key >= high):
+                return False
+        return all(scan.low >= low and (not high or b"" < scan.high <= high) for scan in scans)
+
+    def _page(self, scan: Scan, tau: int, reader: VersionReader, fetcher: VersionReader, room: int) -> tuple[Page, int]:
+        """One page of at most `room` bytes (but at least one row if there is any room), and the bytes it took."""
+        page = Page([], [], [], None)
+        if room <= 0:
+            page.resume = scan.high if scan.reverse else scan.low
+            return page, 0
+        source: Ascending | Descending
+        source = reader.descending(scan.low, scan.high) if scan.reverse else reader.ascending(scan.low, scan.high)
+        rows_max = min(scan.page_rows, self._limits.rows_max) or self._limits.rows_max
+        if scan.limit and scan.limit < rows_max:
+            rows_max = scan.limit
+        step = source.next
+        passes = compile_tests(scan.tests) if scan.tests else None
+        project = compile_projection(scan.projection) if scan.projection is not None else None
+        taken = examined = 0
+        keys, values = page.keys, page.values
+        while True:
+            found = step(tau)
+            if found is None:
+                return page, taken
+            key, value = found
+            examined += 1
+            if value is not None:
+                entry = key
+                if scan.fetch:
+                    key, value = value, self._fetch(fetcher, value, entry, tau)
+                kept = _shaped(value, passes, project)
+                if kept is not None:
+                    keys.append(key)
+                    values.append(kept)
+                    taken += len(key) + len(kept)
+                    if scan.fetch:
+                        page.entries.append(entry)
+                        taken += len(entry)
+                key = entry
+            if len(keys) >= rows_max or taken >= room or examined >= self._limits.examined_max:
+                if scan.limit and len(keys) >= scan.limit:
+                    return page, taken
+                if not scan.reverse:
+                    page.resume = key + b"\x00"
+                elif key > scan.low:
+                    page.resume = key  # never b"", which as a `high` would mean no end
+                return page, taken
+
+    def _fetch(self, fetcher: VersionReader, row_key: bytes, entry: bytes, tau: int) -> bytes:
+        if row_key < self._low or (self._high and row_key >= self._high):
+            raise _Elsewhere
+        row = fetcher.get(row_key, tau)
+        if row is None:
+            raise EntryWithoutRow(f"entry {entry.hex()} names row {row_key.hex()} at {tau}")
+        return row
+
+
+def _shaped(value: bytes, passes: RowTest | None, project: Projection | None) -> bytes | None:
+    """The row as asked for, None if it fails the tests."""
+    if passes is None and project is None:
+        return value
+    row = decode_stored(value)
+    if passes is not None and not passes(row):
+        return None
+    return value if project is None else project(row)

@@ -1,0 +1,15 @@
+CREATE TABLE customers (id bigint PRIMARY KEY, email text NOT NULL CONSTRAINT customers_email_key UNIQUE, name varchar(30), city text);
+CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint NOT NULL, created timestamptz NOT NULL, status text DEFAULT 'new', total numeric(12,2) CONSTRAINT orders_total_check CHECK (total >= 0), note varchar(10));
+CREATE INDEX orders_customer_idx ON orders (customer);
+CREATE INDEX orders_created_idx ON orders (created);
+CREATE INDEX orders_customer_created_idx ON orders (customer, created);
+CREATE TABLE order_items (order_id bigint, line integer, sku text NOT NULL, quantity integer NOT NULL DEFAULT 1, price numeric(10,2), PRIMARY KEY (order_id, line));
+CREATE INDEX order_items_sku_idx ON order_items (sku);
+CREATE TABLE products (sku text PRIMARY KEY, title text NOT NULL, price numeric(10,2), tags text DEFAULT 'none', active boolean DEFAULT true);
+CREATE TABLE things (id uuid PRIMARY KEY, a smallint, b integer, c bigint, d double precision, e char(5), f date, g boolean, h numeric);
+CREATE INDEX things_b_idx ON things (b);
+CREATE TABLE loose (k integer, v text);
+CREATE TABLE tree (id integer PRIMARY KEY, parent integer, label text);
+CREATE INDEX tree_parent_idx ON tree (parent);
+CREATE TABLE pairs (a integer, b integer, c integer, CONSTRAINT pairs_a_b_key UNIQUE (a, b));
+CREATE TABLE wide (id integer PRIMARY KEY, c1 text, c2 text, c3 text, c4 text, c5 text, c6 integer, c7 integer, c8 integer, c9 integer);

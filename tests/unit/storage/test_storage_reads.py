@@ -1,0 +1,175 @@
+"""What a read is answered: rows, or why not."""
+
+from __future__ import annotations
+
+import pytest
+from storage_model import FLEET, delivered
+
+from tausql.protocol.crossbar import Delivery
+from tausql.protocol.rows import decode_stored, encode_stored
+from tausql.protocol.storage import (
+    Comparison,
+    NotHere,
+    Read,
+    ReadSchema,
+    Rows,
+    Scan,
+    SchemaVersions,
+    StaleSchema,
+    TooOld,
+)
+from tausql.protocol.storage import Test as ColumnTest
+from tausql.storage.applier import Applier
+from tausql.storage.memory_engine import MemoryEngine
+from tausql.storage.parked import ParkedReads
+from tausql.storage.reads import EntryWithoutRow, PageLimits, Reader
+
+CLUSTER = bytes([0, 0, 0, 7])
+
+
+def row_key(number: int) -> bytes:
+    return CLUSTER + b"r" + bytes([number])
+
+
+def entry(name: str) -> bytes:
+    return CLUSTER + b"i" + name.encode()
+
+
+@pytest.fixture
+def reader() -> Reader:
+    engine = MemoryEngine()
+    applier = Applier(engine)
+    body = {row_key(n): encode_stored([n, f"name {n % 3}", None if n % 2 else n]) for n in range(10)}
+    body |= {entry(f"{9 - n}"): row_key(n) for n in range(10)}
+    applier.apply(Delivery(FLEET, [delivered(10, body, (0, 5))], 10, ()))
+    gone = {row_key(3): None, entry("6"): None}
+    applier.apply(Delivery(FLEET, [delivered(20, gone), delivered(30, {row_key(0): body[row_key(0)]}, (5,))], 40, ()))
+    return Reader(engine, applier.schema, b"", b"", 0, PageLimits())
+
+
+ROWS = (CLUSTER + b"r", CLUSTER + b"s")
+ENTRIES = (CLUSTER + b"i", CLUSTER + b"j")
+
+
+def page_of(reader, scan, tau=40):
+    answer = reader.read(Read(tau, (), [], [scan]))
+    assert isinstance(answer, Rows)
+    return answer, answer.pages[0]
+
+
+def test_tests_and_projection(reader):
+    tests = (ColumnTest(1, Comparison.equal, "name 0"), ColumnTest(2, Comparison.is_not_null, None))
+    answer, page = page_of(reader, Scan(*ROWS, tests=tests, projection=(2, 0)))
+    assert [decode_stored(value) for value in page.values] == [[0, 0], [6, 6]]
+    assert page.keys == [row_key(0), row_key(6)]
+    assert answer.newest == 30
+    assert page.resume is None
+
+
+def test_tombstones_and_filtered_rows_count_as_touched(reader):
+    answer, page = page_of(reader, Scan(row_key(3), row_key(4)), tau=25)
+    assert (page.keys, answer.newest) == ([], 20)
+    answer, page = page_of(reader, Scan(*ROWS, tests=(ColumnTest(0, Comparison.equal, 99),)))
+    assert (page.keys, answer.newest) == ([], 30)
+
+
+def test_limit_counts_rows_after_the_tests(reader):
+    scan = Scan(*ROWS, limit=2, tests=(ColumnTest(0, Comparison.greater, 2),))
+    _, page = page_of(reader, scan)
+    assert page.keys == [row_key(4), row_key(5)]
+    assert page.resume is None
+
+
+def test_fetch_answers_with_rows_in_the_order_of_the_index(reader):
+    scan = Scan(*ENTRIES, fetch=True, tests=(ColumnTest(0, Comparison.less, 5),), projection=(0,), page_rows=3)
+    _, page = page_of(reader, scan)
+    assert [decode_stored(value) for value in page.values] == [[4], [2], [1]]
+    assert page.keys == [row_key(4), row_key(2), row_key(1)]
+    assert page.entries == [entry("5"), entry("7"), entry("8")]
+    assert page.resume == entry("8") + b"\x00"
+    _, page = page_of(reader, Scan(*ENTRIES, fetch=True, reverse=True, limit=1))
+    assert page.keys == [row_key(0)]
+
+
+def test_an_entry_without_its_row_is_no_silent_gap(reader):
+    with pytest.raises(EntryWithoutRow):
+        page_of(reader, Scan(*ROWS, fetch=True))
+
+
+def test_one_answer_is_bounded_over_all_its_scans(reader):
+    small = Reader(reader._engine, reader._schema, b"", b"", 0, PageLimits(bytes_max=1))
+    answer = small.read(Read(40, (), [], [Scan(*ROWS), Scan(*ROWS), Scan(*ROWS, reverse=True)]))
+    assert isinstance(answer, Rows)
+    assert [len(page.keys) for page in answer.pages] == [1, 0, 0]
+    assert [page.resume for page in answer.pages] == [row_key(0) + b"\x00", ROWS[0], ROWS[1]]
+
+
+@pytest.mark.parametrize(
+    ("tau", "version", "stale"),
+    [(40, 30, None), (29, 10, None), (29, 30, 10), (40, 10, 30), (9, 10, 0), (9, 0, None)],
+)
+def test_another_schema_version_is_told(reader, tau, version, stale):
+    answer = reader.read(Read(tau, ((0, 0 if tau < 10 else 10), (5, version)), [row_key(1)], []))
+    if stale is None:
+        assert isinstance(answer, Rows)
+    else:
+        assert answer == StaleSchema(5, stale)
+    by_scan = reader.read(Read(tau, ((5, version),), [], [Scan(*ROWS)]))
+    assert isinstance(by_scan, Rows if stale is None else StaleSchema)
+
+
+def test_schema_versions_of_a_cluster(reader):
+    assert reader.read_schema(ReadSchema(7, 29)) == SchemaVersions(10, [(0, 10), (5, 10)])
+    assert reader.read_schema(ReadSchema(7, 40)) == SchemaVersions(30, [(0, 10), (5, 30)])
+    assert reader.read_schema(ReadSchema(8, 40)) == SchemaVersions(0, [])
+
+
+def test_reads_below_the_horizon_are_refused(reader):
+    reader.horizon = 21
+    assert reader.read(Read(20, (), [row_key(1)], [])) == TooOld(21)
+    assert isinstance(reader.read(Read(21, (), [row_key(1)], [])), Rows)
+    assert reader.read_schema(ReadSchema(7, 20)) == TooOld(21)
+
+
+def test_keys_of_other_ranges_are_refused():
+    engine = MemoryEngine()
+    applier = Applier(engine, b"b", b"d")
+    applier.apply(Delivery(FLEET, [delivered(1, {b"b": b"a-row-elsewhere", b"c": b"b"})], 1, ()))
+    reader = Reader(engine, applier.schema, b"b", b"d", 0, PageLimits())
+    away = NotHere(b"b", b"d")
+    assert reader.read(Read(1, (), [b"a"], [])) == away
+    assert reader.read(Read(1, (), [b"d"], [])) == away
+    for low, high in ((b"a", b"c"), (b"b", b""), (b"b", b"e")):
+        assert reader.read(Read(1, (), [], [Scan(low, high)])) == away
+    assert isinstance(reader.read(Read(1, (), [b"c"], [Scan(b"b", b"d")])), Rows)
+    assert reader.read(Read(1, (), [], [Scan(b"b", b"c", fetch=True)])) == away
+    assert isinstance(reader.read(Read(1, (), [], [Scan(b"c", b"d", fetch=True)])), Rows)
+
+
+class Peer:
+    name = "p"
+    connected = True
+
+
+class FakeReply:
+    def __init__(self) -> None:
+        self.peer = Peer()
+
+    def answer(self, message) -> None: ...
+
+    def fail(self, cause, message="") -> None: ...
+
+
+def test_parked_reads_leave_in_order_of_tau_and_expire():
+    parked = ParkedReads(3)
+    replies = [FakeReply() for _ in range(4)]
+    assert [parked.park(tau, expires, tau, reply) for (tau, expires), reply in zip(
+        [(30, 1.0), (10, 5.0), (20, 5.0), (40, 5.0)], replies, strict=True
+    )] == [True, True, True, False]  # fmt: skip
+    assert parked.highest == 30
+    assert parked.pop_due(9) is None
+    assert parked.pop_due(20) == (10, replies[1])
+    assert parked.pop_expired(2.0) == [replies[0]]
+    assert parked.pop_due(20) == (20, replies[2])
+    assert parked.pop_due(99) is None
+    assert parked.highest == 0
