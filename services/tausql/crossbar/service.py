@@ -46,6 +46,7 @@ class CrossbarService:
             (one.name, AdjudicatorClient(network.connect(one.address, "adjudicator"))) for one in fleet.adjudicator
         ]
         self._watches: list[Stream | None] = [None] * len(self._adjudicators)
+        self._listening = False
         self._pauses = [WATCH_SECONDS] * len(self._adjudicators)
         self._beats: dict[int, Beat] = {}  # the newest of each stream
         self._holders: dict[int, int] = {}  # stream -> adjudicator it came from
@@ -76,11 +77,10 @@ class CrossbarService:
     # life
 
     def start(self) -> None:
-        """Find out which fleet the journal is, and listen for beats."""
+        """Find out which fleet the journal is. Beats are listened for once somebody subscribes: a crossbar that only
+        stands by would otherwise cost the adjudicators a message a commit."""
         for index in range(len(self._journal)):
             self._describe(index)
-        for index in range(len(self._adjudicators)):
-            self._watch(index)
         self.host.later(TICK_SECONDS, self._tick)
 
     def drain(self) -> None:
@@ -105,7 +105,7 @@ class CrossbarService:
             return False, "draining"
         if not self._journal_fleet:
             return False, "no journal replica has told its fleet yet"
-        if not self._beats:
+        if self._main is not None and not self._beats:
             return False, "no heartbeat heard yet"
         return True, ""
 
@@ -160,15 +160,30 @@ class CrossbarService:
 
     # beats
 
+    def _listen(self) -> None:
+        """Hear every adjudicator's beats from now on."""
+        if not self._listening:
+            self._listening = True
+            for index in range(len(self._adjudicators)):
+                self._watch(index)
+
+    def _stop_listening(self) -> None:
+        self._listening = False
+        for watch in self._watches:
+            if watch is not None:
+                watch.cancel()
+        self._watches = [None] * len(self._adjudicators)
+        self._holders.clear()
+
     def _watch(self, index: int) -> None:
-        if self._leaving:
+        if self._leaving or not self._listening or self._watches[index] is not None:
             return
         self._watches[index] = self._adjudicators[index][1].watch_beats(
             partial(self._beat, index), partial(self._watch_ended, index)
         )
 
     def _watch_ended(self, index: int, _: Failure | None) -> None:
-        if self._leaving:
+        if self._leaving or not self._listening:
             return
         self._watches[index] = None
         self._holders = {stream: holder for stream, holder in self._holders.items() if holder != index}
@@ -252,6 +267,7 @@ class CrossbarService:
         )
         feed.attach(subscriber)
         feed.start(self._beats.values())
+        self._listen()
         return feed
 
     def _turned(self, feed: Feed) -> None:
@@ -322,6 +338,8 @@ class CrossbarService:
         elif now - self._lonely_since > self.settings.idle_seconds:
             main.close()
             self._main = None
+            if not self._aside:
+                self._stop_listening()
         try:
             earliest = self.host.clock.now().earliest
         except ClockUnsure:

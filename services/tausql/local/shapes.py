@@ -17,7 +17,9 @@ import msgspec
 
 from tausql.runtime.fleet import Fleet, Member
 
-PAIRED_ZONES = 2  # zones with a frontend, a processor, an adjudicator and a crossbar: one to serve, one to go on
+ORDER_ZONES = 2  # zones with an adjudicator and a crossbar: one at work, one standing by
+import os
+SESSION_ZONES = int(os.environ.get("SZ","1"))
 
 
 class Shape(Enum):
@@ -48,9 +50,8 @@ def places(shape: Shape, zones: int) -> list[Place]:
         return [Place("fleet", "a", ORDER)]
     made: list[Place] = []
     for number, zone in enumerate(names):
-        paired = number < PAIRED_ZONES
-        near_rows = ("timekeeper", "storage", *(("processor", "frontend") if paired else ()))
-        near_log = ("adjudicator", "crossbar") if paired else ()
+        near_rows = ("timekeeper", "storage", *(("processor", "frontend") if number < SESSION_ZONES else ()))
+        near_log = ("adjudicator", "crossbar") if number < ORDER_ZONES else ()
         if shape is Shape.packed:
             made.append(Place(f"journal-{zone}", zone, ("journal",)))
             if near_log:
@@ -80,7 +81,7 @@ def fleet_of(made: list[Place], ports: dict[str, Ports], host: str, streams: int
             members[service].append(
                 Member(
                     name=f"{service}-{place.zone}",
-                    zone=place.zone,
+                    zone="" if service == "crossbar" else place.zone,  # here all follow the first: see above
                     address=f"{host}:{mine.rpc}",
                     session=f"{host}:{mine.session}" if service == "processor" else "",
                     index=len(members[service]),

@@ -25,6 +25,7 @@ from tausql.sql.catalogue.system import (
     decode_counter,
     decode_table,
     encode_row,
+    encode_table,
     system_keys,
     system_range,
 )
@@ -90,11 +91,11 @@ class CatalogueWriter:
         self._transaction.delete_row(NAMES, self._keys.name((schema, name)))
 
     def add_table(self, table: Table) -> None:
-        self._transaction.insert_row(RELATIONS, self._keys.relation((table.oid,)), encode_row(table))
+        self._transaction.insert_row(RELATIONS, self._keys.relation((table.oid,)), encode_table(table))
         self._changed(table.oid)
 
     def replace_table(self, table: Table) -> None:
-        self._transaction.update_row(RELATIONS, self._keys.relation((table.oid,)), encode_row(table), False)
+        self._transaction.update_row(RELATIONS, self._keys.relation((table.oid,)), encode_table(table), False)
         self._changed(table.oid)
 
     def remove_table(self, table: Table) -> None:

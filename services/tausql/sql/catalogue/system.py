@@ -3,7 +3,7 @@
 They have fixed ids below `FIRST_USER_OID` and a shape that never changes, so that reading them needs no catalogue.
 Their rows are versioned, replicated and collected like any data; a snapshot of the catalogue is a scan of one of them.
 
-    relations   oid -> one relation, whole                         (MessagePack of `Table`)
+    relations   oid -> one relation: oid, schema, name, and all the rest as MessagePack of `Table`
     names       (schema, name) -> oid                              one namespace for tables and indexes
     counters    name -> the next number                            `oid`: what the next relation is called inside
     jobs        job id -> one background job                       (MessagePack of `JobRecord`)
@@ -42,6 +42,13 @@ class JobRecord(msgspec.Struct, array_like=True, gc=False):
     batch_rows: int = 1000
 
 
+class RelationRow(msgspec.Struct, array_like=True, gc=False):
+    oid: int
+    schema: str
+    name: str
+    definition: bytes
+
+
 class CounterRow(msgspec.Struct, array_like=True, gc=False):
     next: int
 
@@ -78,7 +85,16 @@ def system_range(cluster: int, relation: int) -> tuple[bytes, bytes]:
 
 
 encode_row = msgspec.msgpack.Encoder().encode
-decode_table = msgspec.msgpack.Decoder(Table).decode
+_decode_relation = msgspec.msgpack.Decoder(RelationRow).decode
+_decode_table = msgspec.msgpack.Decoder(Table).decode
 decode_counter = msgspec.msgpack.Decoder(CounterRow).decode
 decode_name = msgspec.msgpack.Decoder(NameRow).decode
 decode_job = msgspec.msgpack.Decoder(JobRecord).decode
+
+
+def encode_table(table: Table) -> bytes:
+    return encode_row(RelationRow(table.oid, table.schema, table.name, encode_row(table)))
+
+
+def decode_table(row: bytes) -> Table:
+    return _decode_table(_decode_relation(row).definition)

@@ -13,6 +13,7 @@ from tausql.sql.expressions import ParamTypes, assign, bind
 from tausql.sql.expressions.nodes import Expr
 from tausql.sql.expressions.scope import BoundSubquery
 from tausql.sql.expressions.type_names import numeric_modifier, type_and_typmod
+from tausql.sql.lexer import truncated
 from tausql.sql.types import Type
 
 # What sqlglot calls a type, where that is not how the refusal names it.
@@ -61,7 +62,7 @@ def identifier(node: exp.Expr) -> str:
     """The name an identifier means: folded to lower case unless quoted, cut to 63 bytes."""
     text: str = node.name
     quoted = bool(node.args.get("quoted"))
-    return limits.truncated(text if quoted else text.lower())
+    return truncated(text if quoted else text.lower())
 
 
 def column_type(node: exp.Expr) -> tuple[Type, int]:

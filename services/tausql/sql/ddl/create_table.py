@@ -14,6 +14,7 @@ from tausql.sql.catalogue.system import NameRow
 from tausql.sql.ddl import limits
 from tausql.sql.ddl.columns import ColumnDefinition, column_definition, identifier
 from tausql.sql.ddl.rendering import expression_text
+from tausql.sql.expressions.parsing import parse_expression
 
 
 @dataclass(slots=True)
@@ -135,21 +136,28 @@ def _key_positions(definition: TableDefinition, names: list[str]) -> tuple[int, 
     return tuple(order[name] for name in names)
 
 
+def _only_column(expression: str) -> str:
+    """The one column an expression is about, which PostgreSQL names a check after; empty where there are several."""
+    names = {identifier(column.this) for column in parse_expression(expression).find_all(exp.Column)}
+    return names.pop() if len(names) == 1 else ""
+
+
 def _constraint_names(definition: TableDefinition) -> tuple[str, list[str], list[tuple[str, str]]]:
     """Names of the primary key, the unique and the check constraints; PostgreSQL's where none was given."""
-    taken = {name for name, _ in definition.uniques if name} | {definition.primary_key_name}
+    given = [name for name, *_ in (*definition.uniques, *definition.checks) if name]
+    taken = {*given, definition.primary_key_name}
 
-    def free(wish: str) -> str:
-        name, number = limits.truncated(wish), 0
+    def free(columns: str, label: str) -> str:
+        name, number = limits.object_name(definition.name, columns, label), 0
         while name in taken:
             number += 1
-            name = limits.truncated(f"{wish}{number}")
+            name = limits.object_name(definition.name, columns, f"{label}{number}")
         taken.add(name)
         return name
 
-    primary = definition.primary_key_name or (free(f"{definition.name}_pkey") if definition.primary_key else "")
-    uniques = [name or free(f"{definition.name}_{'_'.join(columns)}_key") for name, columns in definition.uniques]
-    checks = [(name or free(f"{definition.name}_check"), text) for name, text in definition.checks]
+    primary = definition.primary_key_name or (free("", "pkey") if definition.primary_key else "")
+    uniques = [name or free("_".join(columns), "key") for name, columns in definition.uniques]
+    checks = [(name or free(_only_column(text), "check"), text) for name, text in definition.checks]
     return primary, uniques, checks
 
 

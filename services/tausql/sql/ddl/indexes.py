@@ -61,11 +61,11 @@ def _index_columns(node: exp.Index, table: Table) -> tuple[tuple[int, ...], tupl
 
 
 def _free_name(table: Table, positions: tuple[int, ...], snapshot: Snapshot) -> str:
-    wish = "_".join([table.name, *(table.columns[position].name for position in positions), "idx"])
-    name, number = limits.truncated(wish), 0
+    columns = "_".join(table.columns[position].name for position in positions)
+    name, number = limits.object_name(table.name, columns, "idx"), 0
     while (table.schema, name) in snapshot.indexes or (table.schema, name) in snapshot.tables:
         number += 1
-        name = limits.truncated(f"{wish}{number}")
+        name = limits.object_name(table.name, columns, f"idx{number}")
     return name
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tausql.protocol.errors import Code, SqlError, not_supported
+from tausql.sql.lexer import NAME_BYTES_MAX
 from tausql.sql.types import Type
 
 TABLES_MAX = 1000
 COLUMNS_MAX = 255
 KEY_COLUMNS_MAX = 8
 INDEXES_MAX = 24
-NAME_BYTES_MAX = 63
 VARCHAR_BYTES_MAX = 65535
 CHAR_BYTES_MAX = 4096
 NUMERIC_DEFAULT_PRECISION, NUMERIC_DEFAULT_SCALE = 18, 6
@@ -38,7 +38,13 @@ def check_index_count(count: int) -> None:
         )
 
 
-def truncated(name: str) -> str:
-    """An identifier as PostgreSQL keeps it: at most 63 bytes, cut at a character."""
-    encoded = name.encode()
-    return name if len(encoded) <= NAME_BYTES_MAX else encoded[:NAME_BYTES_MAX].decode(errors="ignore")
+def object_name(first: str, second: str, label: str) -> str:
+    """`first_second_label` (`second` may be empty), the longer of the two shortened until it fits: the label, which
+    makes names differ, is never cut."""
+    parts = [first.encode(), second.encode()]
+    room = NAME_BYTES_MAX - len(label.encode()) - (2 if second else 1)
+    while len(parts[0]) + len(parts[1]) > room:
+        longer = 0 if len(parts[0]) > len(parts[1]) else 1
+        parts[longer] = parts[longer][:-1]
+    kept = [part.decode(errors="ignore") for part in parts]
+    return "_".join([part for part in kept if part] + [label])

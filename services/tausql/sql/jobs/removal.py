@@ -21,7 +21,7 @@ async def removal_step(
         return None
     low = current.progress or current.prefix
     batch = job.batch_rows
-    scan = Scan(low, prefix_end(current.prefix), limit=batch, page_rows=batch, projection=())
+    scan = Scan(low, prefix_end(current.prefix), limit=batch, page_rows=batch)
     page = await transaction.scan(0, scan).next_page()
     if not page:
         ended = finished(current, "completed", "", now)

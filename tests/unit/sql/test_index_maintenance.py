@@ -1,0 +1,179 @@
+"""An index equals its table after any writes, in every state an index can be in; errors leave nothing behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from database import Database, table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from memory_transaction import MemoryStore
+
+from tausql.protocol.errors import SqlError
+from tausql.sql.catalogue.descriptors import IndexState, Table
+from tausql.sql.tables import TableAccess
+
+
+def make(state: IndexState = IndexState.ready, keyed: bool = True) -> Database:
+    return Database(
+        table(
+            100,
+            "t",
+            ["id int4", "a int4", "b text", "c numeric"],
+            ["id"] if keyed else [],
+            [("t_a_idx", ["a"], False), ("t_b_key", ["b"], True), ("t_c_a_idx", ["c", "a"], False)],
+            states=dict.fromkeys(("t_a_idx", "t_c_a_idx"), state),
+        )
+    )
+
+
+def contents(store: MemoryStore, one: Table) -> tuple[dict[bytes, list[Any]], dict[bytes, bytes]]:
+    """(rows by key, entries) of a table."""
+    access = TableAccess(1, one)
+    prefixes = tuple(index.prefix for index in access.indexes)
+    rows = {key: access.decode(value) for key, value in store.entries.items() if key.startswith(access.prefix)}
+    entries = {key: value for key, value in store.entries.items() if key.startswith(prefixes)}
+    return rows, entries
+
+
+def assert_index_equals_table(db: Database) -> None:
+    one = db.snapshot.tables["public", "t"]
+    access = TableAccess(1, one)
+    rows, entries = contents(db.store, one)
+    wanted = {}
+    for key, row in rows.items():
+        for index in one.indexes:
+            entry, value = access.index_entry(index, row, key)
+            assert entry not in wanted
+            wanted[entry] = value
+    assert entries == wanted
+
+
+VALUE = st.one_of(st.none(), st.integers(0, 4))
+TEXT = st.one_of(st.none(), st.sampled_from(["x", "y", "z", "w"]))
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> tuple[str, list[Any]]:
+    what = draw(st.sampled_from(["insert", "many", "update", "move", "swap", "delete", "upsert", "nothing", "all"]))
+    a, b, key = draw(VALUE), draw(TEXT), draw(st.integers(0, 6))
+    return {
+        "insert": ("insert into t values ($1, $2, $3, 1.5)", [key, a, b]),
+        "many": ("insert into t (id, a, b) values ($1, 1, $2), ($1 + 1, $3, null)", [key, b, a]),
+        "update": ("update t set a = $2, b = $3, c = a where id = $1", [key, a, b]),
+        "move": ("update t set id = id + $1, c = 2 where a is not null", [key]),
+        "swap": ("update t set b = case b when 'x' then 'y' when 'y' then 'x' else b end", []),
+        "delete": ("delete from t where a = $1 or id = $2", [a, key]),
+        "upsert": (
+            "insert into t values ($1, $2, $3, 0) on conflict (id) do update set b = excluded.b, a = t.a + 1",
+            [key, a, b],
+        ),
+        "nothing": ("insert into t values ($1, $2, $3, 0) on conflict do nothing", [key, a, b]),
+        "all": ("update t set a = a + 1 where b is null", []),
+    }[what]
+
+
+def outcome(db: Database, sql: str, params: list[Any]) -> str | None:
+    try:
+        db.execute(sql, *params)
+    except SqlError as error:
+        return error.sqlstate
+    return None
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(statements(), max_size=12), st.sampled_from(list(IndexState)), st.booleans())
+def test_index_equals_table_after_any_statements(
+    made: list[tuple[str, list[Any]]], state: IndexState, keyed: bool
+) -> None:
+    db = make(state, keyed)
+    for sql, params in made:
+        if not keyed and "on conflict (id)" in sql:
+            continue
+        assert outcome(db, sql, params) in (None, "23505", "21000")
+        assert_index_equals_table(db)
+
+
+def test_values_may_be_swapped_between_rows_of_a_unique_index() -> None:
+    db = make()
+    db.execute("insert into t values (1, 1, 'x', 1), (2, 2, 'y', 2)")
+    assert db.execute("update t set b = case id when 1 then 'y' else 'x' end")[0] == "UPDATE 2"
+    assert db.execute("update t set id = 3 - id")[0] == "UPDATE 2"
+    assert db.rows("select id, a, b from t order by id") == [[1, 2, "x"], [2, 1, "y"]]
+    assert_index_equals_table(db)
+
+
+@pytest.mark.parametrize("state", [IndexState.building, IndexState.failed])
+def test_a_unique_entry_of_an_unfinished_index_that_names_another_row_stays(state: IndexState) -> None:
+    """Before the build was found out, two rows had the value; the entry names one of them."""
+    db = Database(table(100, "t", ["id int4", "v text"], ["id"], [("t_v_key", ["v"], True)], states={"t_v_key": state}))
+    one = db.snapshot.tables["public", "t"]
+    access = TableAccess(1, one)
+    for key in (1, 2):
+        db.store.entries[access.key_of([key, "same"])] = access.encode([key, "same"])
+    entry, owner = access.index_entry(one.indexes[0], [1, "same"], access.key_of([1, "same"]))
+    db.store.entries[entry] = owner
+    db.execute("delete from t where id = 2")
+    assert db.store.entries[entry] == owner
+    with pytest.raises(SqlError, match="duplicate key"):
+        db.execute("insert into t values (3, 'same')")
+    db.execute("update t set v = 'other' where id = 1")
+    assert entry not in db.store.entries
+    db.execute("insert into t values (3, 'same')")
+
+
+def test_an_index_being_built_is_written_but_not_read() -> None:
+    db = make(IndexState.building)
+    db.execute("insert into t values (1, 5, 'x', 1)")
+    assert "t_a_idx" not in "\n".join(db.plan("select * from t where a = 5"))
+    assert db.rows("select id from t where a = 5") == [[1]]
+
+
+def test_all_unique_checks_of_a_statement_are_one_read() -> None:
+    db = make()
+    db.store.round_trips = 0
+    db.execute("insert into t values (1, 1, 'x', 1), (2, 2, 'y', 2), (3, 3, 'z', 3)")
+    assert db.store.round_trips == 1
+
+
+def test_rows_without_a_primary_key_are_found_updated_and_deleted() -> None:
+    db = Database(table(100, "t", ["a int4", "b text"]))
+    db.execute("insert into t values (1, 'x'), (1, 'x'), (2, 'y')")
+    assert db.execute("update t set b = 'z' where a = 1")[0] == "UPDATE 2"
+    assert db.execute("delete from t where b = 'y' returning *") == ("DELETE 1", [[2, "y"]])
+    assert db.rows("select * from t") == [[1, "z"], [1, "z"]]
+
+
+def test_constraint_errors_carry_their_fields() -> None:
+    db = make()
+    db.execute("insert into t values (1, 1, 'x', 1)")
+    with pytest.raises(SqlError) as raised:
+        db.execute("insert into t values (2, 1, 'x', 1)")
+    error = raised.value
+    assert (error.detail, error.constraint, error.table, error.schema) == (
+        "Key (b)=(x) already exists.", "t_b_key", "t", "public",
+    )  # fmt: skip
+    with pytest.raises(SqlError) as raised:
+        db.execute("insert into t (a, b) values (7, $$it's$$)")
+    assert raised.value.detail == "Failing row contains (null, 7, it's, null)."
+    assert raised.value.column == "id"
+
+
+def test_more_rows_than_a_transaction_may_write_are_not_collected() -> None:
+    db = Database(table(100, "t", ["a int4"], ["a"]))
+    with pytest.raises(SqlError, match="transaction row limit exceeded") as raised:
+        db.execute("insert into t select * from generate_series(1, 5000)")
+    assert raised.value.sqlstate == "54000"
+    assert db.execute("insert into t select * from generate_series(1, 3000)")[0] == "INSERT 0 3000"
+
+
+def test_old_rows_shorter_than_the_table_are_padded() -> None:
+    db = Database(table(100, "t", ["a int4", "b text", "c int4"], ["a"], [("t_c_idx", ["c"], False)]))
+    one = db.snapshot.tables["public", "t"]
+    access = TableAccess(1, one)
+    db.store.entries[access.key_of([1])] = access.encode([1, "x"])
+    assert db.rows("select * from t") == [[1, "x", None]]
+    assert db.rows("select a from t where c is null") == []  # the entry is the backfill's to write
+    db.execute("update t set c = 4 where a = 1")
+    assert db.rows("select a from t where c = 4") == [[1]]
