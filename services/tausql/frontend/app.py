@@ -10,5 +10,7 @@ from tausql.runtime.app import standard_app
 
 def create_app(service: FrontendService) -> FastAPI:
     app = standard_app("frontend", service, [service.metrics])
-    app.include_router(service.http_sql.router())
+    router = service.http_sql.router()
+    app.include_router(router)
+    app.state.public = (router,)
     return app

@@ -18,8 +18,7 @@ import msgspec
 from tausql.runtime.fleet import Fleet, Member
 
 ORDER_ZONES = 2  # zones with an adjudicator and a crossbar: one at work, one standing by
-import os
-SESSION_ZONES = int(os.environ.get("SZ","1"))
+SESSION_ZONES = 2  # zones with a frontend and a processor
 
 
 class Shape(Enum):
@@ -73,7 +72,8 @@ class Ports(NamedTuple):
 
 
 def fleet_of(made: list[Place], ports: dict[str, Ports], host: str, streams: int) -> Fleet:
-    """The map every process is given."""
+    """The map every process is given. Crossbars carry no zone here: on one machine every storage replica is as near to
+    each of them, and when all follow the first, the journal is read and merged once."""
     members: dict[str, list[Member]] = {service: [] for service in ORDER}
     for place in made:
         mine = ports[place.name]
@@ -81,7 +81,7 @@ def fleet_of(made: list[Place], ports: dict[str, Ports], host: str, streams: int
             members[service].append(
                 Member(
                     name=f"{service}-{place.zone}",
-                    zone="" if service == "crossbar" else place.zone,  # here all follow the first: see above
+                    zone="" if service == "crossbar" else place.zone,
                     address=f"{host}:{mine.rpc}",
                     session=f"{host}:{mine.session}" if service == "processor" else "",
                     index=len(members[service]),

@@ -37,6 +37,7 @@ def standard_app(title: str, service: Observable, collectors: Sequence[Collector
     app = FastAPI(title=f"TauSQL {title}", version=version("tausql"))
     app.state.observed = service
     app.state.collectors = tuple(collectors)
+    app.state.public = ()  # routers for clients: served at the root of whatever process the service runs in
 
     @app.get("/livez", tags=["health"], summary="Is the process alive?", response_class=PlainTextResponse)
     async def livez() -> str:
@@ -95,7 +96,8 @@ def process_app(
 ) -> FastAPI:
     """The app of a process: a lone service's own, or all of them, each under its name.
 
-    Health, status and metrics at the root speak for the whole process either way.
+    Health, status and metrics at the root speak for the whole process either way, and what is there for clients (SQL over
+    HTTP) has the same path in every shape.
     """
     together = Together(services, process)
     counted = [*collectors, *(one for app in apps.values() for one in app.state.collectors)]
@@ -107,4 +109,6 @@ def process_app(
     root = standard_app(name, together, counted)
     for service, app in apps.items():
         root.mount(f"/{service}", app)
+        for router in app.state.public:
+            root.include_router(router)
     return root
