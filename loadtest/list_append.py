@@ -84,10 +84,10 @@ class Workload:
             except psycopg.Error as error:
                 with self._lock:
                     self.errors[error.sqlstate or type(error).__name__] += 1
-                if connection is not None and (connection.closed or connection.broken):
+                if connection is None or connection.closed or connection.broken:
                     connection = None
                     self.stop.wait(0.02)
-                elif connection is not None:
+                else:
                     connection.rollback()
         if connection is not None:
             connection.close()

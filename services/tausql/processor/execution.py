@@ -1,0 +1,304 @@
+"""Running planned statements: plan, open, fetch, send; and plan again where the schema turned out to have moved on.
+
+A statement may be planned anew only as long as nothing of it has shown: no row sent, nothing written by it. Beyond that
+a stale plan is OC001, and the client retries the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tausql.processor.coroutines import turn
+from tausql.processor.portals import Portal, PreparedStatement, Row, same_columns
+from tausql.processor.reads import StaleSchemaError
+from tausql.processor.state import SessionState
+from tausql.processor.transaction import EPOCH_2000_MICROS, StatementView, Transaction
+from tausql.protocol.errors import Code, SqlError, schema_changed
+from tausql.sql.catalogue.descriptors import Snapshot
+from tausql.sql.engine import Execution, Prepared, prepare
+from tausql.sql.expressions.context import Context
+from tausql.sql.statements import Statement
+
+REPLANS_MAX = 3
+FIRST_ROWS = 32
+CHUNK_ROWS_MAX = 1_000
+CHUNK_BYTES = 128 * 1024
+BUSY_SECONDS = 0.01  # a result that takes longer lets other sessions run in between, and can be cancelled
+
+# Errors that a schema newer than the one planned with may not have.
+_LOOKUP_ERRORS = frozenset(
+    (
+        Code.undefined_table,
+        Code.undefined_column,
+        Code.undefined_object,
+        Code.undefined_function,
+        Code.invalid_schema_name,
+        Code.ambiguous_column,
+        Code.datatype_mismatch,
+        Code.invalid_column_reference,
+    )
+)
+
+
+class Executor:
+    """Plans and runs statements of one session."""
+
+    __slots__ = ("_catalogue", "_clock", "_plans", "_random", "_random_bytes", "_snapshots", "_state", "_system")
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+        shared = state.shared
+        self._catalogue = shared.catalogue
+        self._plans = shared.plans
+        self._system = shared.system
+        self._snapshots = shared.transactions.snapshots
+        chance = shared.host.random
+        self._random: Callable[[], float] = chance.random
+        self._random_bytes: Callable[[int], bytes] = chance.randbytes
+        self._clock: Callable[[], int] = self._now_us
+
+    # --- planning ------------------------------------------------------------------------------------------------
+
+    def is_planned(self, prepared: PreparedStatement) -> bool:
+        """True if its plan fits the schema at hand."""
+        snapshot = prepared.snapshot
+        return (
+            snapshot is not None
+            and snapshot is self._catalogue.at_hand(self._state.block.transaction)
+            and prepared.path is self._state.parameters.search_path
+        )
+
+    async def plan(self, prepared: PreparedStatement) -> None:
+        """Make sure its plan fits the schema at hand. Raises SqlError."""
+        transaction = self._state.block.current()
+        snapshot = await self._catalogue.of(transaction)
+        path = self._state.parameters.search_path
+        if prepared.snapshot is snapshot and prepared.path is path:
+            return
+        statement = prepared.statement
+        assert statement is not None
+        try:
+            plan = self.prepare(statement, snapshot, prepared.declared)
+        except SqlError as error:
+            renewed = await self._renewed_after(error, snapshot, transaction)
+            if renewed is None:
+                raise
+            snapshot = renewed
+            plan = self.prepare(statement, snapshot, prepared.declared)
+        prepared.planned(plan, snapshot, path)
+
+    async def _renewed_after(self, error: SqlError, snapshot: Snapshot, transaction: Transaction) -> Snapshot | None:
+        """The schema to look a name up in again, if it is another one."""
+        if not is_lookup_error(error):
+            return None
+        renewed = await self._catalogue.renewed(transaction)
+        if renewed is snapshot:
+            return None
+        self._state.shared.metrics.replans += 1
+        return renewed
+
+    def prepare(self, statement: Statement, snapshot: Snapshot, declared: Sequence[Any]) -> Prepared:
+        path = self._state.parameters.search_path
+        transaction = self._state.block.transaction
+        if transaction is not None and transaction.changes:
+            # The schema with this transaction's own changes has a version others know as another schema.
+            return prepare(statement, snapshot, path, tuple(declared), self._system)
+        return self._plans.prepare(statement, snapshot, path, tuple(declared), self._system)
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    async def run(self, portal: Portal, limit: int, describe: bool = False) -> tuple[bool, int, str]:
+        """Send rows of a planned portal, at most `limit` (0 = all). (whether it has ended, rows sent, tag).
+
+        describe: say before the first row what columns there are."""
+        sent = 0
+        chunk = FIRST_ROWS
+        if limit and limit < chunk:
+            chunk = limit
+        if not portal.started:
+            rows = await self._first(portal, chunk)
+        else:
+            rows = await self._more(portal, chunk)
+        execution = portal.execution
+        assert execution is not None
+        shape = portal.shape
+        output = self._state.output
+        if describe and shape is not None:
+            output.add(shape.description)
+        host = self._state.shared.host
+        busy_since = 0.0
+        while True:
+            if rows and shape is not None:
+                data = shape.encode(rows)
+                output.add(data)
+                sent += len(rows)
+                if output.full:
+                    await self.drain()
+                chunk = _next_chunk(len(rows), len(data))
+            if execution.done:
+                self._state.settle_portal(portal)
+                portal.done = True
+                return True, sent, execution.tag
+            if limit:
+                if sent >= limit:
+                    return False, sent, ""
+                chunk = min(chunk, limit - sent)
+            now = host.monotonic()
+            if now - busy_since > BUSY_SECONDS:
+                if busy_since:
+                    await turn(host)
+                busy_since = now
+            rows = await self._more(portal, chunk)
+
+    async def collect(self, prepared: PreparedStatement, params: list[Any]) -> Execution:
+        """Run a statement whose rows nobody sees (COPY FROM's inserts) to its end."""
+        if not self.is_planned(prepared):
+            await self.plan(prepared)
+        portal = Portal("", prepared, params, ())
+        await self._first(portal, 0)
+        assert portal.execution is not None
+        return portal.execution
+
+    async def drain(self) -> None:
+        """Write, and wait until the client has taken enough of it."""
+        output = self._state.output
+        output.flush()
+        writable = output.writable()
+        if writable is not None:
+            await writable
+
+    async def rows(self, portal: Portal, count: int) -> list[Row]:
+        """The next rows of a planned portal; an empty list at the end."""
+        if not portal.started:
+            return await self._first(portal, count)
+        if portal.execution is None or portal.execution.done:
+            return []
+        return await self._more(portal, count)
+
+    async def _first(self, portal: Portal, count: int) -> list[Row]:
+        """Start a portal: its first rows."""
+        state = self._state
+        block = state.block
+        prepared = portal.prepared
+        portal.started = True
+        state.shared.metrics.statements += 1
+        plan = prepared.plan
+        assert plan is not None
+        if plan.writes:
+            block.check_writable(plan.kind.upper() if plan.kind != "query" else "SELECT FOR UPDATE")
+        transaction = block.current()
+        transaction.check_age()
+        if plan.system:
+            await self._check_system(portal, transaction)
+        for _ in range(REPLANS_MAX):
+            plan = prepared.plan
+            assert plan is not None
+            if plan.needs_snapshot:
+                transaction.take_snapshot()
+            versions = plan.reads_relations
+            view = portal.view = transaction.statement(versions, plan.writes)
+            execution = plan.open(view, self._context(transaction, portal.params))
+            try:
+                rows: list[Row] = await execution.fetch(count)
+            except StaleSchemaError:
+                execution.close()
+                if view.wrote:
+                    raise schema_changed() from None
+                transaction.forget(versions)
+                await self._replan(portal, transaction)
+                continue
+            except SqlError as error:  # a name within a value ('orders'::regclass) may be newer than the schema at hand
+                execution.close()
+                assert prepared.snapshot is not None
+                renewed = None
+                if not view.wrote:
+                    renewed = await self._renewed_after(error, prepared.snapshot, transaction)
+                if renewed is None:
+                    raise
+                await self._replan(portal, transaction, renewed)
+                continue
+            except BaseException:
+                execution.close()
+                raise
+            portal.execution = execution
+            if not execution.done:
+                transaction.open_marks.add(view.mark)
+            return rows
+        raise schema_changed()
+
+    async def _more(self, portal: Portal, count: int) -> list[Row]:
+        execution = portal.execution
+        if execution is None:  # the transaction it was opened in is over
+            raise SqlError(Code.object_not_in_prerequisite_state, f'portal "{portal.name}" cannot be run')
+        self._state.block.current().check_age()
+        try:
+            rows: list[Row] = await execution.fetch(count)
+        except StaleSchemaError:
+            raise schema_changed() from None
+        return rows
+
+    async def _check_system(self, portal: Portal, transaction: Transaction) -> None:
+        """What system relations show must be the schema at tau_start, not the one that happened to be cached."""
+        snapshot = portal.prepared.snapshot
+        renewed = await self._catalogue.renewed(transaction)
+        if renewed is not snapshot:
+            await self._replan(portal, transaction, renewed)
+
+    async def _replan(self, portal: Portal, transaction: Transaction, snapshot: Snapshot | None = None) -> None:
+        """Plan a portal's statement with the schema at tau_start. Raises OC001 if its parameters' types are others
+        now."""
+        prepared = portal.prepared
+        self._state.shared.metrics.replans += 1
+        if snapshot is None:
+            snapshot = await self._catalogue.renewed(transaction)
+        old = prepared.plan
+        assert old is not None
+        assert prepared.statement is not None
+        plan = self.prepare(prepared.statement, snapshot, prepared.declared)
+        if plan.parameter_types != old.parameter_types:
+            raise schema_changed()
+        if not prepared.name and prepared.described and not same_columns(old.columns, plan.columns):
+            # The client has just been told the old columns. It will parse again when it retries.
+            raise schema_changed()
+        prepared.planned(plan, snapshot, self._state.parameters.search_path)
+        portal.shape = None
+        if plan.columns is not None:
+            portal.shape = prepared.shape(plan.columns, portal.codes, self._state.parameters.format)
+
+    def _context(self, transaction: Transaction, params: list[Any]) -> Context:
+        parameters = self._state.parameters
+        now_us = transaction.now_us()
+        parameters.format.now_us = now_us
+        return Context(
+            params=params,
+            now_us=now_us,
+            statement_now_us=self._now_us() if transaction.block else now_us,
+            session=self._state.facts(),
+            format=parameters.format,
+            clock=self._clock,
+            random=self._random,
+            random_bytes=self._random_bytes,
+        )
+
+    def context(self, params: list[Any]) -> Context:
+        """What a statement that is not planned (DDL, CALL) evaluates expressions with."""
+        return self._context(self._state.block.current(), params)
+
+    def _now_us(self) -> int:
+        return self._snapshots.latest() - EPOCH_2000_MICROS
+
+
+def _next_chunk(rows: int, size: int) -> int:
+    """How many rows make a good piece, judging by those just encoded."""
+    return max(1, min(CHUNK_ROWS_MAX, rows * CHUNK_BYTES // max(size, 1)))
+
+
+def is_lookup_error(error: SqlError) -> bool:
+    """True for errors that a newer schema than the one planned with may not have."""
+    return error.code in _LOOKUP_ERRORS
+
+
+def view_of(transaction: Transaction, snapshot: Snapshot) -> StatementView:
+    """The view of a schema change: it relies on the whole schema being the one it was made with."""
+    return transaction.statement(((0, snapshot.version),), True)

@@ -1,0 +1,121 @@
+"""Names as oids and oids as names: what regclass, regtype and their kin need of a session.
+
+`'orders'::regclass` means whatever the search path makes of it now, so it can be part of no shared plan; the value's
+type asks the session, and the session looks into the schema at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tausql.protocol.errors import Code, SqlError, not_supported
+from tausql.sql.catalogue.descriptors import Snapshot
+from tausql.sql.catalogue.views import NAMESPACE_OIDS, OWNER_OID
+from tausql.sql.system import SystemRelations
+from tausql.sql.types import type_by_oid
+from tausql.sql.types.registry import type_by_name
+
+
+class RegNames:
+    """Resolves for one session. `at_hand` gives the schema to look into, None where none is known yet."""
+
+    __slots__ = ("_at_hand", "_path", "_system", "_user")
+
+    def __init__(
+        self,
+        at_hand: Callable[[], Snapshot | None],
+        path: Callable[[], tuple[str, ...]],
+        system: SystemRelations | None,
+        user: str,
+    ) -> None:
+        self._at_hand = at_hand
+        self._path = path
+        self._system = system
+        self._user = user
+
+    def resolve(self, kind: str, text: str) -> int:
+        """The oid that `text` names. Raises 42P01, 42704, 3F000."""
+        kind = kind.removeprefix("reg")
+        if kind == "class":
+            return self._class(text)
+        name = _parts(text)[-1]
+        if kind == "type":
+            return type_by_name(text).oid
+        if kind == "namespace":
+            oid = NAMESPACE_OIDS.get(name)
+            if oid is None:
+                raise SqlError(Code.invalid_schema_name, f'schema "{name}" does not exist')
+            return oid
+        if kind == "role":
+            if name != self._user:
+                raise SqlError(Code.undefined_object, f'role "{name}" does not exist')
+            return OWNER_OID
+        raise not_supported(f"reg{kind} is not supported")
+
+    def name(self, kind: str, oid: int) -> str | None:
+        """What `oid` is called; None for one that names nothing."""
+        kind = kind.removeprefix("reg")
+        if kind == "class":
+            return self._class_name(oid)
+        if kind == "type":
+            try:
+                return type_by_oid(oid).sql_name
+            except SqlError:
+                return None
+        if kind == "namespace":
+            return next((name for name, number in NAMESPACE_OIDS.items() if number == oid), None)
+        if kind == "role":
+            return self._user if oid == OWNER_OID else None
+        return None
+
+    def _class(self, text: str) -> int:
+        parts = _parts(text)
+        name = parts[-1]
+        schema = parts[-2] if len(parts) > 1 else None
+        snapshot = self._at_hand()
+        if snapshot is not None:
+            for candidate in (schema,) if schema is not None else self._path():
+                table = snapshot.tables.get((candidate, name))
+                if table is not None:
+                    return table.oid
+                found = snapshot.indexes.get((candidate, name))
+                if found is not None:
+                    return found[1].oid
+        relation = self._system.find(schema, name, self._path()) if self._system is not None else None
+        if relation is None:
+            raise SqlError(Code.undefined_table, f'relation "{text}" does not exist')
+        return relation.oid
+
+    def _class_name(self, oid: int) -> str | None:
+        snapshot = self._at_hand()
+        if snapshot is None:
+            return None
+        found: tuple[str, str] | None = None
+        table = snapshot.by_oid.get(oid)
+        if table is not None:
+            found = (table.schema, table.name)
+        else:
+            found = next((key for key, (_, index) in snapshot.indexes.items() if index.oid == oid), None)
+        if found is None:
+            return None
+        schema, name = found
+        return name if schema in self._path() else f"{schema}.{name}"
+
+
+def _parts(text: str) -> list[str]:
+    """The identifiers of a dotted name, folded as they would be in a statement. Raises 22023 for no name."""
+    parts: list[str] = []
+    current = ""
+    quoted = False
+    for letter in text.strip():
+        if letter == '"':
+            quoted = not quoted
+        elif letter == "." and not quoted:
+            parts.append(current)
+            current = ""
+        else:
+            current += letter if quoted else letter.lower()
+    parts.append(current)
+    if quoted or not all(parts):
+        raise SqlError(Code.invalid_parameter_value, f'invalid name syntax: "{text}"')
+    return parts

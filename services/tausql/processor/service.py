@@ -1,0 +1,239 @@
+"""The processor's shell: puts its parts together, listens for sessions, tells frontends its load, and drains."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tausql.processor.catalogue import Catalogue
+from tausql.processor.commits import Commits
+from tausql.processor.internal import InternalTransaction, InternalTransactions
+from tausql.processor.jobs import Jobs
+from tausql.processor.listener import Listener
+from tausql.processor.metrics import ProcessorMetrics
+from tausql.processor.placement import Placement
+from tausql.processor.procedures import SystemProcedures
+from tausql.processor.reads import Reads
+from tausql.processor.sessions import Sessions
+from tausql.processor.settings import ProcessorSettings
+from tausql.processor.snapshots import Snapshots
+from tausql.processor.state import Shared
+from tausql.processor.transaction import Transactions
+from tausql.protocol.processor import ClientOut, Load, SessionIn, SessionStart, WatchLoad
+from tausql.rpc.interface import Network, Routes, Sink
+from tausql.runtime import logs
+from tausql.runtime.fleet import Fleet
+from tausql.runtime.host import Host
+from tausql.runtime.process import Process
+from tausql.sql.catalogue.views import CatalogueViews
+from tausql.sql.plans import PlanCache
+from tausql.sql.system import SystemRelations
+
+WARM_RETRY_SECONDS = 0.2
+
+log = logs.get("processor")
+
+
+class ProcessorService:
+    """Runs sessions. Implements `protocol.processor.SessionHost`.
+
+    index: this processor's number in the fleet (cancel keys carry it). session_address: where to listen for relayed
+    sessions; empty: nowhere. system: what pg_catalog, information_schema and sys are made of.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        network: Network,
+        fleet: Fleet,
+        settings: ProcessorSettings,
+        *,
+        index: int = 0,
+        session_address: str = "",
+        system: SystemRelations | None = None,
+    ) -> None:
+        self.metrics = ProcessorMetrics()
+        self._host = host
+        self._settings = settings
+        self._session_address = settings.session_listen or session_address
+        self.placement = Placement(host, network, fleet)
+        snapshots = Snapshots(host.clock)
+        self.reads = Reads(host, network, fleet, snapshots, self.metrics, settings.hedge_seconds, settings.read_seconds)
+        commits = Commits(
+            host,
+            self.placement,
+            snapshots,
+            self.metrics,
+            settings.commit_seconds,
+            settings.holder_seconds,
+            settings.outcome_seconds,
+        )
+        transactions = Transactions(host, snapshots, self.reads, commits)
+        self.catalogue = Catalogue(settings.cluster, self.metrics)
+        self.plans = PlanCache(settings.plans_max)
+        self.internal = InternalTransactions(host, transactions, self.catalogue)
+        self._shared = Shared(
+            host,
+            transactions,
+            self.catalogue,
+            self.plans,
+            system if system is not None else CatalogueViews(),
+            SystemProcedures(host, self.internal),
+            self.metrics,
+            self._jobs_entered,
+        )
+        self.sessions = Sessions(
+            self._shared, index, settings.sessions_max, settings.session_seconds_max, self._changed
+        )
+        self.jobs = Jobs(host, self.internal, host.name, self.metrics)
+        self._watchers: list[Sink] = []
+        self._load_scheduled = False
+        self._listener = Listener()
+        self._stopped = False
+        self._emptied: asyncio.Event | None = None
+        network.serve("processor", Routes(streams={WatchLoad: self._watch_load}))
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Everything of `start` that needs no event loop."""
+        self.placement.start()
+        self._warm()
+
+    async def start(self) -> None:
+        """Listen for sessions, if there is an address to listen at. Raises OSError."""
+        self.begin()
+        if self._session_address:
+            await self._listener.start(self._session_address, self, self._settings.greeting_seconds)
+            log.info("listening for sessions", address=self._listener.address)
+
+    async def drain(self) -> None:
+        """Let open transactions end, for a while."""
+        self._listener.close()
+        self.sessions.drain()
+        self._tell_load()
+        if len(self.sessions):
+            self._emptied = asyncio.Event()
+            try:
+                await asyncio.wait_for(self._emptied.wait(), self._settings.drain_seconds)
+            except TimeoutError:
+                log.warning("sessions left at the end of the drain", sessions=len(self.sessions))
+
+    def stop(self) -> None:
+        self._stopped = True
+        self.jobs.stop()
+        self._listener.close()
+        self.sessions.stop()
+        self.placement.stop()
+        watchers, self._watchers = self._watchers, []
+        for sink in watchers:
+            sink.end()
+        self._listener.abort()
+
+    def ready(self) -> tuple[bool, str]:
+        if self.sessions.draining:
+            return False, "draining"
+        if not self._host.clock.ready:
+            return False, "the clock is not certain enough"
+        if self.catalogue.shared is None:
+            return False, "the catalogue has not been read yet"
+        if not self.placement.holders:
+            return False, "no adjudicator holds a stream"
+        return True, ""
+
+    def status(self) -> dict[str, Any]:
+        metrics = self.metrics
+        shared = self.catalogue.shared
+        return {
+            "sessions": len(self.sessions),
+            "sessions_max": self._settings.sessions_max,
+            "draining": self.sessions.draining,
+            "session_address": self._listener.address,
+            "statements": metrics.statements,
+            "commits": metrics.commits,
+            "conflicts": metrics.conflicts,
+            "reads_in_flight": self.reads.in_flight,
+            "schema_version": shared.version if shared is not None else None,
+            "tables": len(shared.tables) if shared is not None else None,
+            "plan_hits": self.plans.hits,
+            "plan_misses": self.plans.misses,
+            "holders": {
+                str(stream): {"adjudicator": holder.name, "epoch": holder.epoch[0]}
+                for stream, holder in self.placement.holders.items()
+            },
+        }
+
+    # --- sessions ------------------------------------------------------------------------------------------------
+
+    @property
+    def session_address(self) -> str:
+        """Where it listens for relayed sessions; empty if nowhere."""
+        return self._listener.address
+
+    def attach(self, start: SessionStart, out: ClientOut) -> SessionIn:
+        return self.sessions.attach(start, out)
+
+    def cancel(self, process_id: int, secret: int) -> None:
+        self.sessions.cancel(process_id, secret)
+
+    # --- jobs ----------------------------------------------------------------------------------------------------
+
+    def _jobs_entered(self) -> None:
+        """A transaction of one of our sessions that entered background jobs has committed."""
+        self._host.soon(self.jobs.poke)
+
+    # --- within --------------------------------------------------------------------------------------------------
+
+    def _warm(self) -> None:
+        """Read the catalogue before the first statement needs it."""
+        if self._stopped or self.catalogue.shared is not None:
+            return
+        self.internal.begin(_nothing, self._warmed)
+
+    def _warmed(self, value: object, error: Exception | None) -> None:
+        if error is not None and not self._stopped:
+            log.info("the catalogue cannot be read yet", why=str(error))
+            self._host.later(WARM_RETRY_SECONDS, self._warm)
+        elif not self._stopped:
+            self.jobs.start()
+
+    def _watch_load(self, request: WatchLoad, sink: Sink) -> None:
+        self._watchers.append(sink)
+        sink.when_closed(lambda: self._unwatch(sink))
+        sink.push(self._load())
+
+    def _unwatch(self, sink: Sink) -> None:
+        if sink in self._watchers:
+            self._watchers.remove(sink)
+
+    def _load(self) -> Load:
+        return Load(len(self.sessions), self._settings.sessions_max, self.sessions.draining)
+
+    def _changed(self) -> None:
+        if self._emptied is not None and not len(self.sessions):
+            self._emptied.set()
+        if self._watchers and not self._load_scheduled:
+            self._load_scheduled = True
+            self._host.later(self._settings.load_seconds, self._tell_load)
+
+    def _tell_load(self) -> None:
+        self._load_scheduled = False
+        load = self._load()
+        for sink in self._watchers:
+            sink.push(load)
+
+
+async def _nothing(internal: InternalTransaction) -> None:
+    """The catalogue is read on the way here."""
+
+
+def build(process: Process) -> ProcessorService:
+    member = process.member("processor")
+    return ProcessorService(
+        process.host,
+        process.network,
+        process.fleet,
+        ProcessorSettings(),
+        index=member.index,
+        session_address=member.session,
+    )

@@ -1,0 +1,378 @@
+"""One client's session: bytes in, bytes out.
+
+Messages are worked off one after the other by a bare coroutine that is there only while there is work: an idle session
+is a few objects and no task. What the client sends meanwhile waits in a queue; above its limit the session asks for
+no more bytes, the only back-pressure a client of this protocol understands.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from tausql.pgwire import backend
+from tausql.pgwire.messages import (
+    Bind,
+    Close,
+    CopyData,
+    CopyDone,
+    CopyFail,
+    Describe,
+    Execute,
+    Flush,
+    FrontendMessage,
+    Malformed,
+    Parse,
+    Query,
+    Sync,
+    Terminate,
+)
+from tausql.pgwire.reader import FrontendReader
+from tausql.processor.copying import ClientGone
+from tausql.processor.coroutines import Driver, Wait, turn
+from tausql.processor.execution import Executor
+from tausql.processor.extended import ExtendedProtocol
+from tausql.processor.reads import StaleSchemaError
+from tausql.processor.simple import SimpleProtocol
+from tausql.processor.state import SessionState, Shared
+from tausql.protocol.errors import Code, SqlError, schema_changed
+from tausql.protocol.processor import ClientOut, SessionStart
+from tausql.runtime import logs
+
+QUEUE_BYTES_MAX = 1 << 20
+TURN_MESSAGES = 128  # of one client worked off before others get their turn
+_QUERY = ord("Q")
+
+log = logs.get("processor")
+
+
+class Session:
+    """A session attached to this processor. Implements `protocol.processor.SessionIn`.
+
+    on_end: called once, when the session is over.
+    """
+
+    __slots__ = (
+        "_driver",
+        "_ended",
+        "_executor",
+        "_extended",
+        "_input",
+        "_leaving",
+        "_on_end",
+        "_out",
+        "_paused",
+        "_queue",
+        "_queued_bytes",
+        "_reader",
+        "_shared",
+        "_simple",
+        "_skipping",
+        "process_id",
+        "secret",
+        "state",
+    )
+
+    def __init__(
+        self,
+        shared: Shared,
+        start: SessionStart,
+        out: ClientOut,
+        process_id: int,
+        secret: int,
+        on_end: Callable[[Session], None],
+    ) -> None:
+        self._shared = shared
+        self._out = out
+        self.process_id = process_id
+        self.secret = secret
+        self._on_end = on_end
+        self._reader = FrontendReader()
+        self._queue: deque[FrontendMessage] = deque()
+        self._queued_bytes = 0
+        self._paused = False
+        self._skipping = False  # after an error, until Sync
+        self._leaving: SqlError | None = None  # say this and hang up as soon as no transaction is open
+        self._ended = False
+        self._input: Wait[None] | None = None  # COPY FROM waits for the client
+        self.state = SessionState(shared, process_id, start.user, start.database, out, self._next_message)
+        self._executor = Executor(self.state)
+        self._simple = SimpleProtocol(self.state, self._executor)
+        self._extended = ExtendedProtocol(self.state, self._executor, self._sync_is_next)
+        self._driver = Driver(self._suspended)
+
+    def greet(self, start: SessionStart) -> None:
+        """The first bytes: parameters, the cancel key, ready; or why the session cannot be."""
+        state = self.state
+        output = state.output
+        try:
+            state.parameters.start(start.parameters)
+        except SqlError as error:
+            output.add(backend.error_response(error))
+            self._end(hang_up=True)
+            return
+        state.reported = state.parameters.reported()
+        state.parameters.values_changed = False
+        for name, value in state.reported.items():
+            output.add(backend.parameter_status(name, value))
+        output.add(backend.backend_key_data(self.process_id, self.secret))
+        output.add(backend.READY_IDLE)
+        output.flush()
+
+    # --- what the client and the processor do to it --------------------------------------------------------------
+
+    def feed(self, data: bytes) -> None:
+        if self._ended:
+            return
+        messages = self._reader.feed(data)
+        size = len(data)
+        self._shared.metrics.bytes_in += size
+        if not messages:
+            return
+        self._queue.extend(messages)
+        self._queued_bytes += size
+        if self._input is not None:
+            waiting, self._input = self._input, None
+            waiting.resolve(None)
+        elif not self._driver.running:
+            self._driver.run(self._work(), self._worked)
+        if self._queued_bytes > QUEUE_BYTES_MAX and self._queue and not self._paused and not self._ended:
+            self._paused = True
+            self._out.pause_reading()
+
+    def lost(self) -> None:
+        """The client is gone. A commit that is under way goes on: its outcome is not the client's to undo."""
+        if self._ended:
+            return
+        self.state.output.lost()
+        if not self._driver.running:
+            self._end(hang_up=False)
+        elif not self.state.block.committing:
+            self._driver.interrupt(ClientGone())
+
+    def cancel(self) -> None:
+        """Stop the running statement, if one runs. A commit cannot be stopped."""
+        if self._driver.suspended and not self.state.block.committing:
+            self._shared.metrics.cancels += 1
+            self._driver.interrupt(SqlError(Code.query_canceled, "canceling statement due to user request"))
+
+    def leave(self, farewell: SqlError) -> None:
+        """End with `farewell` (FATAL) as soon as no transaction is open; at once if it is idle."""
+        self._leaving = farewell
+        if not self._driver.running:
+            self._leave_if_idle()
+
+    def stop(self, farewell: SqlError) -> None:
+        """End now, whatever is under way."""
+        if self._ended:
+            return
+        self._leaving = farewell
+        if not self._driver.running:
+            self._say_farewell()
+        elif not self.state.block.committing:
+            self.state.output.add(backend.error_response(farewell))
+            self.state.output.close()
+            self._driver.interrupt(ClientGone())
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs and no transaction block is open."""
+        return not self._driver.running and not self.state.block.in_block
+
+    # --- the work ------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        """Work off the queue. Errors of statements end here."""
+        queue = self._queue
+        output = self.state.output
+        extended = self._extended
+        worked = 0
+        while queue:
+            worked += 1
+            if worked == TURN_MESSAGES:
+                worked = 0
+                await self._turn()
+                if output.closed:
+                    self._end(hang_up=False)
+                    return
+            message = queue.popleft()
+            kind = type(message)
+            try:
+                if kind is Sync:
+                    await self._sync()
+                elif self._skipping and kind is not Malformed and kind is not Terminate:
+                    continue
+                elif isinstance(message, Bind):
+                    if not extended.bind_at_once(message):
+                        await extended.bind(message)
+                elif isinstance(message, Execute):
+                    await extended.execute(message)
+                elif isinstance(message, Parse):
+                    if not extended.parse_at_once(message):
+                        await extended.parse(message)
+                elif isinstance(message, Describe):
+                    extended.describe(message)
+                elif isinstance(message, Query):
+                    await self._query(message)
+                else:
+                    self._other(message)
+            except ClientGone:
+                self._end(hang_up=True)
+            except Exception as error:
+                self._failed(error)
+            if self._ended or output.closed:
+                self._end(hang_up=False)
+                return
+            if output.full:
+                try:
+                    await self._executor.drain()
+                except ClientGone:
+                    self._end(hang_up=False)
+                    return
+                except SqlError as error:
+                    self._failed(error)
+
+    async def _turn(self) -> None:
+        """Let others run. A cancel request that comes meanwhile finds no statement to stop; a client that goes is seen
+        by its closed output."""
+        with suppress(SqlError, ClientGone):
+            await turn(self._shared.host)
+
+    async def _query(self, message: Query) -> None:
+        state = self.state
+        try:
+            await self._simple.run(message.sql)
+        except ClientGone:
+            raise
+        except Exception as error:
+            self._report(error)
+        state.ready()
+
+    async def _sync(self) -> None:
+        """The end of a pipeline: commit what it did outside a block."""
+        self._skipping = False
+        block = self.state.block
+        if block.transaction is not None and not block.in_block and not block.commit_nothing():
+            try:
+                await block.commit()
+            except Exception as error:
+                self._report(error)
+        self.state.ready()
+
+    def _other(self, message: FrontendMessage) -> None:
+        if isinstance(message, Close):
+            self._extended.close(message)
+        elif isinstance(message, Flush):
+            self.state.output.due = True
+        elif isinstance(message, Terminate):
+            self._end(hang_up=True)
+        elif isinstance(message, Malformed):
+            self._malformed(message)
+        elif not isinstance(message, CopyData | CopyDone | CopyFail):  # those: a COPY that has failed is still coming
+            raise SqlError(Code.protocol_violation, f"unexpected message {type(message).__name__}")
+
+    def _malformed(self, message: Malformed) -> None:
+        error = message.error
+        if error.severity == "FATAL":
+            self.state.output.add(backend.error_response(error))
+            self._end(hang_up=True)
+            return
+        if self._skipping and message.kind != _QUERY:
+            return
+        self._report(error)
+        if message.kind == _QUERY:
+            self.state.ready()
+        else:
+            self._skipping = True
+            self.state.output.due = True
+
+    async def _next_message(self) -> FrontendMessage:
+        queue = self._queue
+        while not queue:
+            self._resume_reading()
+            self._input = Wait()
+            try:
+                await self._input
+            finally:
+                self._input = None
+        return queue.popleft()
+
+    def _sync_is_next(self) -> bool:
+        queue = self._queue
+        return bool(queue) and type(queue[0]) is Sync
+
+    # --- errors and ends -----------------------------------------------------------------------------------------
+
+    def _failed(self, error: Exception) -> None:
+        """An extended message has failed: nothing more until Sync."""
+        self._report(error)
+        self._skipping = True
+        self.state.output.due = True
+
+    def _report(self, error: Exception) -> None:
+        """Tell the client, and end or fail the transaction."""
+        state = self.state
+        if isinstance(error, SqlError):
+            told = error
+        elif isinstance(error, StaleSchemaError):
+            told = schema_changed()
+        else:
+            self._shared.metrics.internal_errors += 1
+            log.error("internal error", session=self.process_id, error=error)
+            told = SqlError(
+                Code.internal_error,
+                f"internal error: {type(error).__name__}",
+                hint="This is a defect of the server; its log says more.",
+            )
+        self._shared.metrics.errors += 1
+        state.block.error()
+        state.output.add(backend.error_response(told))
+        # The error of a refused statement is raised again whenever the statement is: frames must not pile up on it.
+        error.__traceback__ = None
+
+    def _suspended(self) -> None:
+        """The work stands still: let the client have what it is waiting for."""
+        if self.state.output.due:
+            self.state.output.flush()
+
+    def _worked(self, value: Any, error: Exception | None) -> None:
+        if error is not None:
+            log.error("a session's work ended with an error", session=self.process_id, error=error)
+            self._end(hang_up=True)
+            return
+        if self._ended:
+            return
+        if self.state.output.due:
+            self.state.output.flush()
+        self._resume_reading()
+        if self._leaving is not None:
+            self._leave_if_idle()
+
+    def _resume_reading(self) -> None:
+        self._queued_bytes = 0
+        if self._paused:
+            self._paused = False
+            self._out.resume_reading()
+
+    def _leave_if_idle(self) -> None:
+        if not self._ended and not self.state.block.in_block:
+            self._say_farewell()
+
+    def _say_farewell(self) -> None:
+        assert self._leaving is not None
+        self.state.output.add(backend.error_response(self._leaving))
+        self._end(hang_up=True)
+
+    def _end(self, hang_up: bool) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._queue.clear()
+        self.state.block.rollback()
+        if hang_up:
+            self.state.output.close()
+        else:
+            self.state.output.lost()
+        self._on_end(self)

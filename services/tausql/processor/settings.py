@@ -1,0 +1,53 @@
+"""What a processor is told, with a reason for every default."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tausql.runtime.settings import ServiceSettings, settings_for
+
+
+class ProcessorSettings(ServiceSettings):
+    """Environment: TAUSQL_PROCESSOR_<FIELD>."""
+
+    model_config = settings_for("PROCESSOR")
+
+    cluster: int = Field(
+        default=1, ge=1, lt=1 << 32, description="The cluster whose sessions this processor runs: a key prefix."
+    )
+    session_listen: str = Field(
+        default="",
+        description="`host:port` for sessions that frontends relay; empty: as the fleet's map says, none if it says "
+        "nothing (the frontend shares the process).",
+    )
+    sessions_max: int = Field(
+        default=2_000, ge=1, description="Sessions at a time; one costs some 20 KB idle, so 40 MB in all."
+    )
+    session_seconds_max: float = Field(
+        default=3_600.0, gt=0, description="A session's longest life, as in Aurora DSQL: 60 minutes."
+    )
+    greeting_seconds: float = Field(
+        default=10.0, gt=0, description="How long a frontend may take to say whose session it relays."
+    )
+    hedge_seconds: float = Field(
+        default=0.05,
+        gt=0,
+        description="A read not answered by then is asked of another zone too; some 50 times what a read takes.",
+    )
+    read_seconds: float = Field(
+        default=10.0, gt=0, description="A read not answered by then fails (57P03): a takeover takes 3 s at most."
+    )
+    commit_seconds: float = Field(
+        default=5.0, gt=0, description="A commit gets its instant by then or never: a takeover takes 3 s at most."
+    )
+    holder_seconds: float = Field(
+        default=5.0, gt=0, description="How long a commit waits for its stream to find a holder before 40001."
+    )
+    outcome_seconds: float = Field(
+        default=30.0, gt=0, description="How long past a commit's deadline its outcome is asked for before 40003."
+    )
+    plans_max: int = Field(default=2_000, ge=1, description="Plans kept; one is some 10 KB.")
+    load_seconds: float = Field(default=0.1, gt=0, description="Frontends hear of a changed load at most this often.")
+    drain_seconds: float = Field(
+        default=8.0, ge=0, description="How long open transactions may go on once the process is told to stop."
+    )

@@ -1,0 +1,122 @@
+"""The simple protocol: a string of statements, answered in one go.
+
+All statements of one string share a transaction unless the string says otherwise, and the last one is committed before
+the client is told that it is complete: a commit that loses its race must not follow a "done".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tausql.pgwire import backend
+from tausql.processor.copying import run_copy
+from tausql.processor.execution import Executor, is_lookup_error
+from tausql.processor.portals import Portal, PreparedStatement, ResultShape
+from tausql.processor.state import SessionState
+from tausql.processor.utilities import ends_failed_block, run_utility
+from tausql.protocol.errors import Code, SqlError
+from tausql.sql.statements import Statement
+
+KEPT_MAX = 256
+
+
+class SimpleProtocol:
+    """Runs the query strings of one session."""
+
+    __slots__ = ("_executor", "_kept", "_state")
+
+    def __init__(self, state: SessionState, executor: Executor) -> None:
+        self._state = state
+        self._executor = executor
+        self._kept: dict[int, PreparedStatement] = {}  # by identity of a plan: what was worked out for it
+
+    async def run(self, sql: str) -> None:
+        """Answer a Query, ReadyForQuery left out. Raises SqlError; what was answered by then stays answered."""
+        state = self._state
+        state.prepared.pop("", None)
+        found = self._at_once(sql)
+        if found is not None:
+            await self._planned(*found, last=True)
+            return
+        statements = state.shared.plans.statements(sql)
+        if not statements:
+            state.output.add(backend.EMPTY_QUERY_RESPONSE)
+            return
+        last = len(statements) - 1
+        for at, statement in enumerate(statements):
+            await self._statement(statement, at == last)
+
+    def _at_once(self, sql: str) -> tuple[PreparedStatement, list[Any]] | None:
+        """The usual case: one plannable statement whose plan, literals apart, is known."""
+        state = self._state
+        block = state.block
+        transaction = block.transaction
+        if block.failed or (transaction is not None and transaction.changes):
+            return None
+        shared = state.shared
+        snapshot = shared.catalogue.at_hand(transaction)
+        if snapshot is None:
+            return None
+        parameters = state.parameters
+        path = parameters.search_path
+        try:
+            simple = shared.plans.simple(sql, snapshot, path, shared.system, parameters.format)
+        except SqlError as error:
+            if is_lookup_error(error):
+                return None  # the schema at hand may be old: the long way will see
+            raise
+        if simple is None:
+            return None
+        statement, plan, params = simple
+        prepared = self._kept.get(id(plan))
+        if prepared is None or prepared.plan is not plan:
+            prepared = PreparedStatement("", statement, plan.parameter_types)
+            if len(self._kept) >= KEPT_MAX:
+                self._kept.clear()
+            self._kept[id(plan)] = prepared
+        prepared.planned(plan, snapshot, path)
+        return prepared, params
+
+    async def _statement(self, statement: Statement, last: bool) -> None:
+        block = self._state.block
+        if block.failed and not ends_failed_block(statement):
+            block.check_usable()
+        if statement.needs_plan:
+            prepared = PreparedStatement("", statement, ())
+            await self._executor.plan(prepared)
+            if prepared.plan is not None and prepared.plan.parameter_types:
+                number = len(prepared.plan.parameter_types)
+                raise SqlError(Code.undefined_parameter, f"there is no parameter ${number}")
+            await self._planned(prepared, [], last)
+        elif statement.kind == "copy":
+            tag = await run_copy(self._state, self._executor, statement)
+            await self._complete(tag, last)
+        else:
+            answer = await run_utility(self._state, self._executor, statement)
+            if answer.columns is not None:
+                codes = (0,) * len(answer.columns)
+                shape = ResultShape(answer.columns, codes, self._state.parameters.format)
+                self._state.output.add(shape.description)
+                self._state.output.add(shape.encode(answer.rows))
+            await self._complete(answer.tag, last)
+
+    async def _planned(self, prepared: PreparedStatement, params: list[Any], last: bool) -> None:
+        state = self._state
+        plan = prepared.plan
+        assert plan is not None
+        portal = Portal("", prepared, params, ())
+        if plan.columns is not None:
+            portal.shape = prepared.shape(plan.columns, (), state.parameters.format)
+        _, sent, tag = await self._executor.run(portal, 0, describe=True)
+        if last and not state.block.in_block and not state.block.commit_nothing():
+            await state.block.commit()
+        state.output.add(
+            backend.command_complete_count("SELECT", sent) if plan.kind == "query" else backend.command_complete(tag)
+        )
+
+    async def _complete(self, tag: str, last: bool) -> None:
+        """Commit if this was the last statement of an implicit transaction; then say so."""
+        block = self._state.block
+        if last and not block.in_block and not block.commit_nothing():
+            await block.commit()
+        self._state.output.add(backend.command_complete(tag))

@@ -1,0 +1,249 @@
+"""What a session consists of, and what all sessions of a processor share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from tausql.pgwire import backend
+from tausql.pgwire.messages import FrontendMessage
+from tausql.processor.block import Block
+from tausql.processor.catalogue import Catalogue
+from tausql.processor.metrics import ProcessorMetrics
+from tausql.processor.output import Output
+from tausql.processor.parameters import SessionParameters
+from tausql.processor.portals import Portal, PreparedStatement
+from tausql.processor.reg_names import RegNames
+from tausql.processor.transaction import Transactions
+from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.processor import ClientOut
+from tausql.runtime.host import Host
+from tausql.sql.engine import ResultColumn
+from tausql.sql.expressions.context import Context, SessionFacts
+from tausql.sql.plans import PlanCache
+from tausql.sql.statements import Statement
+from tausql.sql.system import SystemRelations
+
+STATEMENTS_MAX = 10_000  # prepared statements of one session
+STATEMENT_CHARACTERS_MAX = 16 * 1024 * 1024  # of all its named ones together
+PORTALS_MAX = 1_000
+PORTAL_BYTES_MAX = 64 * 1024 * 1024  # of the parameters bound to all its named ones together
+
+
+class Procedures(Protocol):
+    """What CALL may call. Implementers await only what `processor.coroutines` offers."""
+
+    def columns(self, statement: Statement) -> tuple[ResultColumn, ...] | None:
+        """What the call answers with. Raises SqlError for a procedure that does not exist."""
+        ...
+
+    def call(self, statement: Statement, context: Context) -> Awaitable[list[list[Any]]]:
+        """Run it, outside any transaction; its rows."""
+        ...
+
+
+class Shared:
+    """What sessions stand on: one of each a processor."""
+
+    __slots__ = ("catalogue", "host", "metrics", "on_jobs", "plans", "procedures", "system", "transactions")
+
+    def __init__(
+        self,
+        host: Host,
+        transactions: Transactions,
+        catalogue: Catalogue,
+        plans: PlanCache,
+        system: SystemRelations | None,
+        procedures: Procedures | None,
+        metrics: ProcessorMetrics,
+        on_jobs: Callable[[], None],
+    ) -> None:
+        self.host = host
+        self.procedures = procedures
+        self.transactions = transactions
+        self.catalogue = catalogue
+        self.plans = plans
+        self.system = system
+        self.metrics = metrics
+        self.on_jobs = on_jobs
+
+
+class SessionState:
+    """One session, without the loop that works off its messages.
+
+    next_message: the client's next message, for COPY FROM STDIN; waits for it.
+    """
+
+    __slots__ = (
+        "_facts",
+        "block",
+        "database",
+        "next_message",
+        "output",
+        "parameters",
+        "portal_bytes",
+        "portals",
+        "prepared",
+        "process_id",
+        "reported",
+        "shared",
+        "statement_characters",
+        "user",
+    )
+
+    def __init__(
+        self,
+        shared: Shared,
+        process_id: int,
+        user: str,
+        database: str,
+        out: ClientOut,
+        next_message: Callable[[], Awaitable[FrontendMessage]],
+    ) -> None:
+        self.shared = shared
+        self.process_id = process_id
+        self.user = user
+        self.database = database
+        self.next_message = next_message
+        self.parameters = SessionParameters(user)
+        self.reported = self.parameters.reported()
+        self.output = Output(out, shared.metrics)
+        self.prepared: dict[str, PreparedStatement] = {}
+        self.statement_characters = 0
+        self.portals: dict[str, Portal] = {}
+        self.portal_bytes = 0
+        self.block = Block(
+            shared.transactions,
+            shared.catalogue,
+            self.parameters,
+            shared.metrics,
+            self._close_portals,
+            shared.on_jobs,
+        )
+        self._facts: SessionFacts | None = None
+        names = RegNames(
+            lambda: shared.catalogue.at_hand(self.block.transaction),
+            lambda: self.parameters.search_path,
+            shared.system,
+            user,
+        )
+        self.parameters.format.resolve_reg = names.resolve
+        self.parameters.format.name_reg = names.name
+
+    def facts(self) -> SessionFacts:
+        """What functions like current_user and current_setting() are told."""
+        facts = self._facts
+        parameters = self.parameters
+        if facts is None or facts.search_path is not parameters.search_path:
+            facts = self._facts = SessionFacts(
+                user=self.user,
+                session_user=self.user,
+                database=self.database,
+                search_path=parameters.search_path,
+                settings=parameters.values,
+                pid=self.process_id,
+            )
+        return facts
+
+    def notice(self, notice: SqlError) -> None:
+        self.output.add(backend.notice_response(notice))
+
+    def ready(self) -> None:
+        """ReadyForQuery, after word of parameters that have changed."""
+        output = self.output
+        if self.parameters.values_changed:
+            self.parameters.values_changed = False
+            for name, value in self.parameters.changed_since(self.reported):
+                output.add(backend.parameter_status(name, value))
+        output.add(self.block.ready)
+        output.due = True
+
+    # --- prepared statements and portals -------------------------------------------------------------------------
+
+    def statement(self, name: str) -> PreparedStatement:
+        """Raises 26000 for one that does not exist."""
+        prepared = self.prepared.get(name)
+        if prepared is None:
+            what = (
+                f'prepared statement "{name}" does not exist' if name else "unnamed prepared statement does not exist"
+            )
+            raise SqlError(Code.invalid_sql_statement_name, what)
+        return prepared
+
+    def keep_statement(self, prepared: PreparedStatement) -> None:
+        """Raises 42P05 for a name that is taken, 54000 beyond the limit."""
+        name = prepared.name
+        if name:
+            if name in self.prepared:
+                raise SqlError(Code.duplicate_prepared_statement, f'prepared statement "{name}" already exists')
+            size = self.statement_characters + prepared.characters
+            if len(self.prepared) >= STATEMENTS_MAX or size > STATEMENT_CHARACTERS_MAX:
+                raise SqlError(
+                    Code.program_limit_exceeded,
+                    "too many prepared statements",
+                    detail=f"A session can have {STATEMENTS_MAX} of them, with {STATEMENT_CHARACTERS_MAX} characters.",
+                )
+            self.statement_characters = size
+        self.prepared[name] = prepared
+
+    def drop_statement(self, name: str) -> None:
+        """Dropping what is not there is no error."""
+        prepared = self.prepared.pop(name, None)
+        if prepared is not None and name:
+            self.statement_characters -= prepared.characters
+
+    def drop_statements(self) -> None:
+        """All that have a name."""
+        unnamed = self.prepared.get("")
+        self.prepared.clear()
+        self.statement_characters = 0
+        if unnamed is not None:  # the one in use while this runs
+            self.prepared[""] = unnamed
+
+    def portal(self, name: str) -> Portal:
+        """Raises 34000 for one that does not exist."""
+        portal = self.portals.get(name)
+        if portal is None:
+            raise SqlError(Code.invalid_cursor_name, f'portal "{name}" does not exist')
+        return portal
+
+    def keep_portal(self, portal: Portal) -> None:
+        """Raises 42P03 for a name that is taken, 54000 beyond the limit."""
+        name = portal.name
+        old = self.portals.get(name)
+        if old is not None:
+            if name:
+                raise SqlError(Code.duplicate_cursor, f'cursor "{name}" already exists')
+            self.drop_portal(name)
+        if name:
+            size = self.portal_bytes + portal.size
+            if len(self.portals) >= PORTALS_MAX or size > PORTAL_BYTES_MAX:
+                raise SqlError(
+                    Code.program_limit_exceeded,
+                    "too many portals",
+                    detail=f"A session can have {PORTALS_MAX} of them, with {PORTAL_BYTES_MAX} bytes of parameters.",
+                )
+            self.portal_bytes = size
+        self.portals[name] = portal
+
+    def drop_portal(self, name: str) -> None:
+        portal = self.portals.pop(name, None)
+        if portal is not None:
+            if name:
+                self.portal_bytes -= portal.size
+            self.settle_portal(portal)
+
+    def settle_portal(self, portal: Portal) -> None:
+        """It reads no more."""
+        view = portal.view
+        transaction = self.block.transaction
+        if view is not None and transaction is not None:
+            transaction.open_marks.discard(view.mark)
+        portal.close()
+
+    def _close_portals(self) -> None:
+        if self.portals:
+            portals, self.portals = self.portals, {}
+            self.portal_bytes = 0
+            for portal in portals.values():
+                portal.close()

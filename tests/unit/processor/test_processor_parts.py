@@ -1,0 +1,240 @@
+"""The smaller parts: coroutines, placement, parameters, internal transactions, load."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from processor_client import Client, add_table, items, rows
+from processor_fleet import TestFleet
+
+from tausql.processor.coroutines import Driver, Wait, start
+from tausql.processor.internal import InternalTransaction
+from tausql.processor.parameters import SessionParameters
+from tausql.processor.placement import Holder, Placement
+from tausql.protocol.adjudicator import AdjudicatorClient, Holding, Reason
+from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.processor import Load, ProcessorClient
+from tausql.simulation.world import Process, World
+
+# --- coroutines ------------------------------------------------------------------------------------------------------
+
+
+def test_a_coroutine_runs_on_from_within_resolve() -> None:
+    first: Wait[int] = Wait()
+    second: Wait[int] = Wait()
+    second.resolve(2)
+    ended: list[Any] = []
+
+    async def body() -> int:
+        return await first + await second
+
+    driver = start(body(), lambda value, error: ended.append((value, error)))
+    assert driver.suspended
+    first.resolve(1)
+    assert ended == [(3, None)]
+    first.resolve(5)
+    assert len(ended) == 1
+
+
+def test_an_interrupted_wait_is_forgotten() -> None:
+    wait: Wait[int] = Wait()
+    ended: list[Any] = []
+
+    async def body() -> str:
+        try:
+            await wait
+        except KeyError:
+            return "interrupted"
+        return "resolved"
+
+    driver = Driver()
+    driver.run(body(), lambda value, error: ended.append(value))
+    assert driver.interrupt(KeyError())
+    wait.resolve(1)
+    assert ended == ["interrupted"]
+    assert not driver.interrupt(KeyError())
+
+
+def test_an_error_comes_out_where_it_is_awaited_and_at_the_end() -> None:
+    wait: Wait[int] = Wait()
+    ended: list[Any] = []
+
+    async def body() -> None:
+        await wait
+
+    start(body(), lambda value, error: ended.append(error))
+    wait.fail(KeyError("no"))
+    assert isinstance(ended[0], KeyError)
+
+
+# --- placement -------------------------------------------------------------------------------------------------------
+
+
+def placed(*ranges: tuple[int, tuple[tuple[bytes, bytes], ...]]) -> Placement:
+    fleet = TestFleet()
+    placement = fleet.processor.placement
+    client = AdjudicatorClient(None)  # type: ignore[arg-type]
+    placement._holders = {
+        stream: Holder(f"adjudicator-{stream}", client, Holding(stream, (1, 1), True, 0, owned))
+        for stream, owned in ranges
+    }
+    return placement
+
+
+def test_the_stream_is_the_one_that_owns_all_keys() -> None:
+    placement = placed((0, ((b"", b"m"), (b"x", b""))), (3, ((b"m", b"x"),)))
+
+    def stream(*keys: bytes) -> int | None:
+        holder = placement.find(list(keys), min(keys), max(keys))
+        return holder.stream if holder is not None else None
+
+    assert stream(b"a", b"b") == 0
+    assert stream(b"m", b"w") == 3
+    assert stream(b"a", b"z") == 0
+    with pytest.raises(SqlError, match="several streams"):
+        stream(b"a", b"n")
+
+
+def test_an_owner_that_is_not_known_is_waited_for() -> None:
+    placement = placed((0, ((b"", b"m"),)))
+    assert placement.find([b"n"], b"n", b"n") is None
+
+
+# --- parameters ------------------------------------------------------------------------------------------------------
+
+
+def test_startup_parameters_and_options() -> None:
+    parameters = SessionParameters("admin")
+    parameters.start(
+        {
+            "client_encoding": "'utf-8'",
+            "options": r"-c search_path=a,b\ c --extra-float-digits=3 -cTimeZone=Asia/Tokyo",
+            "_pq_.thing": "ignored",
+        }
+    )
+    assert parameters.search_path == ("a", "b c")
+    assert parameters.show("EXTRA_FLOAT_DIGITS") == ("extra_float_digits", "3")
+    assert parameters.format.timezone == "Asia/Tokyo"
+    parameters.set("timezone", "UTC", False)
+    parameters.reset("timezone")
+    assert parameters.show("timezone") == ("TimeZone", "Asia/Tokyo")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("client_encoding", "LATIN1", Code.invalid_parameter_value),
+        ("TimeZone", "Nowhere/Land", Code.invalid_parameter_value),
+        ("extra_float_digits", "99", Code.invalid_parameter_value),
+        ("extra_float_digits", "x", Code.invalid_parameter_value),
+        ("enable_seqscan", "perhaps", Code.invalid_parameter_value),
+        ("work_mem", "4MB", Code.feature_not_supported),
+        ("role", "admin", Code.feature_not_supported),
+    ],
+)
+def test_bad_settings(name: str, value: str, code: Code) -> None:
+    parameters = SessionParameters("admin")
+    before = dict(parameters.values)
+    with pytest.raises(SqlError) as caught:
+        parameters.set(name, value, False)
+    assert caught.value.code is code
+    assert parameters.values == before
+
+
+def test_a_rollback_takes_back_what_was_set() -> None:
+    parameters = SessionParameters("admin")
+    parameters.set("application_name", "before", False)
+    parameters.committed()
+    parameters.set("application_name", "within", False)
+    parameters.set("search_path", ["x", "Y"], True)
+    assert parameters.search_path == ("x", "Y")
+    assert parameters.show("search_path")[1] == 'x, "Y"'
+    parameters.rolled_back()
+    assert parameters.show("application_name")[1] == "before"
+    assert parameters.search_path == ("public",)
+    parameters.set("application_name", "local", True)
+    parameters.committed()
+    assert parameters.show("application_name")[1] == "before"
+
+
+# --- the service -----------------------------------------------------------------------------------------------------
+
+
+def test_internal_transactions_retry_what_lost_a_race() -> None:
+    fleet = TestFleet()
+    adjudicator = fleet.adjudicators[0]
+    adjudicator.mood = Reason.conflict
+    attempts: list[int] = []
+    ended: list[Any] = []
+
+    async def body(internal: InternalTransaction) -> str:
+        attempts.append(internal.now_us)
+        if len(attempts) == 3:
+            adjudicator.mood = "judge"
+        internal.transaction.insert_row(9, b"\0\0\0\1\0\0\0\x09key", b"\x90")
+        return "done"
+
+    fleet.processor.internal.begin(body, lambda value, error: ended.append((value, error)))
+    fleet.until(lambda: bool(ended))
+    assert ended == [("done", None)]
+    assert len(attempts) == 3
+    assert len(fleet.data.commits) == 1
+
+
+def test_internal_transactions_give_up_in_the_end() -> None:
+    fleet = TestFleet()
+    fleet.adjudicators[0].mood = Reason.conflict
+    ended: list[Any] = []
+
+    async def body(internal: InternalTransaction) -> None:
+        internal.transaction.insert_row(9, b"\0\0\0\1\0\0\0\x09key", b"\x90")
+
+    fleet.processor.internal.begin(body, lambda value, error: ended.append(error))
+    fleet.until(lambda: bool(ended))
+    assert ended[0].code is Code.serialization_failure
+
+
+def test_frontends_hear_of_the_load() -> None:
+    fleet = TestFleet()
+    loads: list[Load] = []
+
+    def watch(process: Process) -> None:
+        channel = process.network.connect("processor-0:1", "processor")
+        ProcessorClient(channel).watch_load(loads.append, lambda end: None)
+
+    world: World = fleet.world
+    world.add("frontend", "a", watch).start()
+    fleet.run(0.1)
+    Client(fleet)
+    Client(fleet)
+    fleet.run(0.5)
+    fleet.processor.sessions.drain()
+    fleet.run(0.5)
+    assert [(load.sessions, load.draining) for load in loads] == [(0, False), (2, False), (0, True)]
+
+
+def test_ready_once_the_catalogue_is_read() -> None:
+    fleet = TestFleet()
+    assert fleet.processor.ready() == (True, "")
+    assert fleet.processor.status()["holders"]["0"]["adjudicator"] == "adjudicator-a"
+    fleet.world.processes["processor-0"].clock.lost = True
+    assert not fleet.processor.ready()[0]
+
+
+def test_an_uncertain_clock_fails_statements_and_not_the_session() -> None:
+    fleet = TestFleet()
+    add_table(fleet, items())
+    session = Client(fleet)
+    clock = fleet.world.processes["processor-0"].clock
+    clock.lost = True
+    answer = session.query("SELECT * FROM items")
+    assert [m.fields["C"] for m in answer if hasattr(m, "fields")] == ["57P03"]
+    clock.lost = False
+    assert rows(session.query("SELECT count(*) FROM items")) == [("0",)]
+
+
+def test_metrics_are_collected() -> None:
+    fleet = TestFleet()
+    Client(fleet).query("SELECT 1")
+    assert len(list(fleet.processor.metrics.collect())) > 15
