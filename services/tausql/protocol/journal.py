@@ -195,7 +195,7 @@ class Introduce(msgspec.Struct, tag="journal_introduce", array_like=True, gc=Fal
     fleet: str  # "" while blank
     replica: str
     incarnation: int
-    genesis: tuple[tuple[str, int], ...]  # the list the sender has accepted (or, blank, proposes), sorted by name; () = none
+    genesis: tuple[tuple[str, int], ...]  # accepted by the sender (or, blank, proposed), by name; () = none
 
 
 class Introduced(msgspec.Struct, tag="journal_introduced", array_like=True, gc=False):

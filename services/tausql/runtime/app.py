@@ -96,8 +96,8 @@ def process_app(
 ) -> FastAPI:
     """The app of a process: a lone service's own, or all of them, each under its name.
 
-    Health, status and metrics at the root speak for the whole process either way, and what is there for clients (SQL over
-    HTTP) has the same path in every shape.
+    Health, status and metrics at the root speak for the whole process either way, and what is there for clients (SQL
+    over HTTP) has the same path in every shape.
     """
     together = Together(services, process)
     counted = [*collectors, *(one for app in apps.values() for one in app.state.collectors)]
