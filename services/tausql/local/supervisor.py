@@ -41,7 +41,8 @@ class Child:
 
 class Supervisor:
     """Runs the processes of one fleet until it is told to stop. `run_place` is called in each child and does not
-    return before that process is to end; `environment` is what it finds in `os.environ` besides."""
+    return before that process is to end; `environment` is what it finds in `os.environ` besides. `lock` is the descriptor
+    that says this fleet runs: it must not live on in the children when the supervisor is killed."""
 
     def __init__(
         self,
@@ -51,7 +52,9 @@ class Supervisor:
         ports: dict[str, Ports],
         environment: Callable[[Place], dict[str, str]],
         run_place: Callable[[Place], None],
+        lock: int,
     ) -> None:
+        self._lock = lock
         self._folder = folder
         self._cluster = cluster
         self._environment = environment
@@ -98,6 +101,7 @@ class Supervisor:
             os.setsid()  # a Ctrl-C at the terminal is the supervisor's to pass on
             os.close(self._wake_read)
             os.close(self._wake_write)
+            os.close(self._lock)
             target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             os.dup2(target, 1)
             os.dup2(target, 2)

@@ -48,7 +48,7 @@ def up_fleet(
         supervisor=os.getpid(),
         processes=[],
     )
-    supervisor = _supervisor(folder, cluster, shape, made, ports)
+    supervisor = _supervisor(folder, cluster, shape, made, ports, lock)
     _prepare_secrets(folder)
     print(f"starting {len(made)} processes ({shape.value}) in {folder}", flush=True)
     supervisor.start_all()
@@ -64,7 +64,7 @@ def up_fleet(
 
 
 def _only_one(folder: Path) -> int:
-    """A lock that lives as long as this process and its children do not need it."""
+    """The lock that says a fleet runs here: held as long as its supervisor lives, however that ends."""
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,10 +82,6 @@ def _before(folder: Path, shape: Shape, zones: int) -> Cluster | None:
         raise StartError(str(error)) from error
     if before is None:
         return None
-    if alive(before.supervisor) and before.supervisor != os.getpid():
-        left = [entry for entry in before.processes if alive(entry.pid)]
-        if left:
-            raise StartError(f"a fleet already runs in {folder} (process {before.supervisor})")
     wanted = 1 if shape is Shape.single else zones
     if before.zones != wanted:
         raise StartError(
@@ -116,7 +112,7 @@ def _is_ours(entry: ProcessEntry) -> bool:
 
 
 def _supervisor(
-    folder: Path, cluster: Cluster, shape: Shape, made: list[Place], ports: dict[str, Ports]
+    folder: Path, cluster: Cluster, shape: Shape, made: list[Place], ports: dict[str, Ports], lock: int
 ) -> Supervisor:
     from tausql.local.parts import parts  # a second of imports that only `up` needs
     from tausql.runtime.process import run
@@ -133,6 +129,7 @@ def _supervisor(
         ports,
         lambda place: environment.for_process(folder, cluster, shape, place, ports[place.name]),
         run_place,
+        lock,
     )
 
 
@@ -166,14 +163,15 @@ def _wait_ready(supervisor: Supervisor, cluster: Cluster, begun: float) -> bool:
 
 
 def _greet(folder: Path, cluster: Cluster, begun: float) -> None:
-    program = Path(sys.argv[0]).name if Path(sys.argv[0]).name == "tausql" else "tausql"
+    script = Path(sys.executable).with_name("tausql")
+    program = script if script.exists() else Path("tausql")
     print(
         f"\nTauSQL is up ({time.monotonic() - begun:.1f} s).\n\n"
         f"  PostgreSQL   {cluster.host}:{cluster.pg_port}, user {environment.USER}, TLS "
         f"(CA in {environment.certificate_folder(folder) / 'ca.pem'})\n"
         f"  HTTP SQL     http://{cluster.host}:{cluster.http_port}/docs\n"
         f"  logs         {folder / 'logs'}\n\n"
-        f'  eval "$({Path(sys.argv[0]).resolve() if program == "tausql" else "tausql"} env --data {folder})"; psql\n\n'
+        f'  eval "$({program} env --data {folder})"; psql\n\n'
         "Ctrl-C stops it; its data stays.",
         flush=True,
     )
