@@ -41,8 +41,8 @@ class Child:
 
 class Supervisor:
     """Runs the processes of one fleet until it is told to stop. `run_place` is called in each child and does not
-    return before that process is to end; `environment` is what it finds in `os.environ` besides. `lock` is the descriptor
-    that says this fleet runs: it must not live on in the children when the supervisor is killed."""
+    return before that process is to end; `environment` is what it finds in `os.environ` besides. `lock` is the
+    descriptor that says this fleet runs: it must not live on in the children when the supervisor is killed."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ when they are made, so `run` can drive a statement's coroutine to its end withou
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from typing import Any
 
 from sortedcontainers import SortedDict
@@ -29,7 +29,7 @@ class Ready:
         yield
 
 
-def run(coroutine: Coroutine[Any, Any, Any] | Awaitable[Any]) -> Any:
+def run(coroutine: Any) -> Any:
     """Drives a coroutine that never has to wait."""
     if isinstance(coroutine, Ready):
         return coroutine.value

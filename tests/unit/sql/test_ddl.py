@@ -64,9 +64,7 @@ class Cluster:
         for _ in range(100):
             held = msgspec.structs.replace(job, batch_rows=batch_rows)
             if job.job_type == "INDEX_BUILD":
-                job = run(
-                    index_build.build_step(self.store.statement(), self.snapshot, AccessCache(), held, now=2)
-                )
+                job = run(index_build.build_step(self.store.statement(), self.snapshot, AccessCache(), held, now=2))
             else:
                 job = run(removal.removal_step(self.store.statement(), self.snapshot, held, now=2))
             self.bump()

@@ -110,8 +110,8 @@ def test_for_update_and_key_share_lock_the_rows_returned() -> None:
 
 
 def test_statements_over_the_memory_budget_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution_run.Memory.__init__, "__defaults__", (100_000,))
-    db = numbers(2000)
+    monkeypatch.setattr(execution_run.Memory.__init__, "__defaults__", (400_000,))
+    db = numbers(4000)
     for sql in (
         "select * from t order by b",
         "select a, count(*) from t group by a",
@@ -123,7 +123,7 @@ def test_statements_over_the_memory_budget_fail(monkeypatch: pytest.MonkeyPatch)
             db.rows(sql)
         assert raised.value.sqlstate == "53200"
     assert db.rows("select a from t order by b desc, a limit 1") == [[9]]
-    assert db.rows("select count(*) from t") == [[2000]]
+    assert db.rows("select count(*) from t") == [[4000]]
 
 
 class Views:
@@ -151,7 +151,8 @@ def test_system_relations_are_scanned_joined_and_refused_for_writing() -> None:
         (statement,) = parse_statements(sql)
         prepared = prepare(statement, db.snapshot, system=Views())
         assert prepared.system
-        return run(prepared.open(db.store.statement(), db.context()).fetch(0))
+        found: list[list[Any]] = run(prepared.open(db.store.statement(), db.context()).fetch(0))
+        return found
 
     assert rows("select name from pg_things where oid = 2") == [["two"]]
     assert rows("select s.name, t.b from pg_catalog.pg_things s join t on t.a = s.oid order by 1") == [

@@ -58,7 +58,7 @@ TEXT = st.one_of(st.none(), st.sampled_from(["x", "y", "z", "w"]))
 def statements(draw: st.DrawFn) -> tuple[str, list[Any]]:
     what = draw(st.sampled_from(["insert", "many", "update", "move", "swap", "delete", "upsert", "nothing", "all"]))
     a, b, key = draw(VALUE), draw(TEXT), draw(st.integers(0, 6))
-    return {
+    made: dict[str, tuple[str, list[Any]]] = {
         "insert": ("insert into t values ($1, $2, $3, 1.5)", [key, a, b]),
         "many": ("insert into t (id, a, b) values ($1, 1, $2), ($1 + 1, $3, null)", [key, b, a]),
         "update": ("update t set a = $2, b = $3, c = a where id = $1", [key, a, b]),
@@ -71,7 +71,8 @@ def statements(draw: st.DrawFn) -> tuple[str, list[Any]]:
         ),
         "nothing": ("insert into t values ($1, $2, $3, 0) on conflict do nothing", [key, a, b]),
         "all": ("update t set a = a + 1 where b is null", []),
-    }[what]
+    }
+    return made[what]
 
 
 def outcome(db: Database, sql: str, params: list[Any]) -> str | None:
@@ -177,3 +178,21 @@ def test_old_rows_shorter_than_the_table_are_padded() -> None:
     assert db.rows("select a from t where c is null") == []  # the entry is the backfill's to write
     db.execute("update t set c = 4 where a = 1")
     assert db.rows("select a from t where c = 4") == [[1]]
+
+
+def test_sizes_have_limits() -> None:
+    db = Database(table(100, "t", ["a text", "b text", "c text", "d text"], ["a"], [("t_b_idx", ["b"], False)]))
+    for values, message in (
+        (["k" * 1025, "b", None, None], "key size too large"),
+        (["k", "b" * 1025, None, None], "key size too large"),
+        (["k", "b", "c" * 1_048_577, None], "maximum column size exceeded"),
+        (["k", "b", "c" * 1_048_570, "d" * 1_048_576], "maximum row size exceeded"),
+    ):
+        if message == "maximum row size exceeded":
+            values[0] = "k" * 1000
+        with pytest.raises(SqlError, match=message) as raised:
+            db.execute("insert into t values ($1, $2, $3, $4)", *values)
+        assert raised.value.sqlstate == "54000"
+    db.execute("insert into t values ($1, $2, $3, null)", "k" * 1024, "b" * 1024, "c" * 1_048_576)
+    with pytest.raises(SqlError, match="key size too large"):
+        db.execute("update t set b = $1", "x" * 2000)

@@ -56,6 +56,13 @@ def text(db: Database, sql: str) -> str:
         ("select * from orders o left join order_items i on i.order_id = o.id where o.id = 3",
          "Nested Loop (Batched Join) Left Join"),
         ("select * from wide a join wide b on a.c9 = b.c9", "Hash Join"),
+        ("select * from customers c where exists (select 1 from orders o where o.customer = c.id)", "Hash Semi Join"),
+        ("select * from customers c where id = 1 and exists (select 1 from orders o where o.customer = c.id)",
+         "Nested Loop (Batched Join) Semi Join"),
+        ("select * from customers c where not exists (select 1 from orders o where o.customer = c.id)",
+         "Hash Anti Join"),
+        ("select * from orders where id in (select order_id from order_items where sku = 'a')",
+         "Index Cond: ((SubPlan 1))"),
         ("select * from orders where false", "One-Time Filter: false"),
         ("update orders set note = 'x' where id = 1", "Update on orders"),
         ("delete from orders where customer = 1", "Index Scan using orders_customer"),
@@ -71,6 +78,7 @@ def test_an_order_an_index_gives_needs_no_sort(shared: Database) -> None:
     assert "Sort" not in text(shared, "select * from order_items order by order_id, line")
     assert "Sort" in text(shared, "select * from order_items order by order_id, line desc")
     assert "Sort" not in text(shared, "select * from orders where id = 3 order by id, status")
+    assert "Sort" in text(shared, "select * from loose order by k")
 
 
 def test_limit_reaches_the_scan() -> None:

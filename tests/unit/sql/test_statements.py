@@ -129,6 +129,14 @@ def test_begin_set_and_show_options() -> None:
     assert show.options["name"] == "transaction_isolation"
 
 
+def test_words_at_the_end_of_a_statement_may_be_names_and_values() -> None:
+    assert [kind(sql) for sql in ("set enable_hashjoin to on", "select 1 as order", "select count(*) as left")] == [
+        "set",
+        "query",
+        "query",
+    ]
+
+
 def test_copy_in_both_spellings() -> None:
     (new,) = parse_statements("copy s.t (a, \"B\") from stdin with (format csv, header, delimiter ';', null '')")
     assert new.options["table"] == ("s", "t")

@@ -6,7 +6,7 @@ import pytest
 
 from tausql.sql.template import lift
 
-LIFTED = """
+LIFTED = r"""
 select * from t where a = 42
 select * from t where a = $1
 

@@ -15,13 +15,13 @@ from tausql.sql.types.calendar import SECOND_US, days_from_civil, days_in_month
 from tausql.sql.types.zones import Zone, abbreviation_offset, find_zone
 
 _ISO = re.compile(
-    r"\s*(\d{4,6})-(\d{1,2})-(\d{1,2})"
+    r"\s*(\d{4,7})-(\d{1,2})-(\d{1,2})"
     r"(?:[ Tt]\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{0,9}))?)?\s*"
     r"(?:([zZ])|([+-])(\d{1,2})(?::?(\d{2}))?(?::?(\d{2}))?)?)?\s*"
 )
 _TOKEN = re.compile(
     r"(?P<time>\d{1,2}:\d{2}(?::\d{2})?(?:\.\d*)?)"
-    r"|(?P<ymd>\d{1,6}[-/.](?:\d{1,2}|[a-z]{3,9})[-/.]\d{1,6})"
+    r"|(?P<ymd>\d{1,7}[-/.](?:\d{1,2}|[a-z]{3,9})[-/.]\d{1,6})"
     r"|(?P<mdy>[a-z]{3,9}[-/.]\d{1,2}[-/.]\d{1,6})"
     r"|(?P<ydoy>\d{4}\.\d{3})(?!\d)"
     r"|(?P<julian>j\d+)"

@@ -1,0 +1,335 @@
+"""From a statement to its rows: bind, plan, run. The one door of the statement side for the processor.
+
+Preparing does no I/O and knows no session, so that a plan is shared by every session with the same search path. Running
+awaits only what the transaction gives: whoever drives the coroutine knows those awaitables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tausql.protocol.errors import Code, SqlError
+from tausql.sql.access import Transaction
+from tausql.sql.binding.bound import BoundQuery, BoundStatement, OutputColumn
+from tausql.sql.binding.statements import bind_statement
+from tausql.sql.catalogue.descriptors import Snapshot
+from tausql.sql.execution.rows import Project
+from tausql.sql.execution.run import Batch, Cursor, Node, Row, Run
+from tausql.sql.execution.scans import NO_ROW, PointRead
+from tausql.sql.execution.writes import Write
+from tausql.sql.explaining import plan_json, plan_lines
+from tausql.sql.expressions.context import Context
+from tausql.sql.lexer import Token, name_value, tokens
+from tausql.sql.planning.compiling import Planner
+from tausql.sql.planning.queries import plan_query
+from tausql.sql.planning.statements import plan_write
+from tausql.sql.refusals import too_deep
+from tausql.sql.statements import Statement
+from tausql.sql.system import SystemRelations
+from tausql.sql.tables import AccessCache
+from tausql.sql.types.builtin import TEXT
+from tausql.sql.types.type import Type
+
+ResultColumn = OutputColumn
+
+_TAGS = {"insert": "INSERT 0", "update": "UPDATE", "delete": "DELETE"}
+
+
+class Execution(Protocol):
+    """A prepared statement being run. `tag` is valid once `done`."""
+
+    done: bool
+
+    @property
+    def tag(self) -> str: ...
+
+    def fetch(self, max_rows: int) -> Awaitable[Batch]:
+        """The next rows: `max_rows` of them, fewer only at the end; 0 = all the rest."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A plan. `columns` is None where the statement returns no rows."""
+
+    kind: str
+    columns: tuple[ResultColumn, ...] | None
+    parameter_types: tuple[Type, ...]
+    reads_relations: tuple[tuple[int, int], ...]
+    writes: bool
+    needs_snapshot: bool
+    system: bool
+    plan: Node | Write
+    snapshot: Snapshot
+    subplan_count: int
+    explain: dict[str, Any] | None = None
+    point: PointRead | None = None
+    project: Any = None
+
+    def open(self, transaction: Transaction, context: Context) -> Execution:
+        """Begins an execution. `context.params` are the parameters' datums; the context belongs to it from now on."""
+        if self.point is not None:
+            return PointExecution(self, transaction, context)
+        if self.explain is not None:
+            return ExplainExecution(self, transaction, context)
+        run = Run(transaction, context, self.snapshot, self.subplan_count)
+        if isinstance(self.plan, Write):
+            return WriteExecution(self.plan, _TAGS[self.kind], run)
+        return QueryExecution(self.plan, run)
+
+
+def prepare(
+    statement: Statement,
+    snapshot: Snapshot,
+    search_path: tuple[str, ...] = ("public",),
+    declared: Sequence[Type | None] = (),
+    system: SystemRelations | None = None,
+    accesses: AccessCache | None = None,
+) -> Prepared:
+    """Binds and plans. Raises SqlError, with the position of names that mean nothing."""
+    statement.refuse()
+    inner = statement.options["inner"] if statement.kind == "explain" else statement
+    try:
+        bound = bind_statement(inner, snapshot, search_path, declared, system)
+        prepared = _planned(inner, bound, snapshot, accesses or AccessCache())
+    except RecursionError:
+        raise too_deep() from None
+    except SqlError as error:
+        locate(error, statement.text)
+        raise
+    if statement.kind == "explain":
+        prepared.explain = statement.options
+        prepared.columns = (ResultColumn("QUERY PLAN", TEXT),)
+        prepared.writes = prepared.writes and bool(statement.options["analyze"])
+        prepared.kind = "explain"
+        prepared.point = None
+    return prepared
+
+
+def _planned(statement: Statement, bound: BoundStatement, snapshot: Snapshot, accesses: AccessCache) -> Prepared:
+    planner = Planner(snapshot, bound, accesses, plan_query)
+    body = bound.body
+    plan: Node | Write
+    if isinstance(body, BoundQuery):
+        plan = plan_query(planner, body)
+        columns: tuple[ResultColumn, ...] | None = tuple(body.columns)
+        writes = bound.locks
+    else:
+        plan = plan_write(planner, body)
+        columns = None if body.returning is None else tuple(target.column for target in body.returning)
+        writes = True
+    prepared = Prepared(
+        statement.kind,
+        columns,
+        bound.parameter_types,
+        tuple((table.oid, table.version) for table in bound.tables),
+        writes,
+        bool(bound.tables) or bound.system,
+        bound.system,
+        plan,
+        snapshot,
+        len(bound.subqueries),
+    )
+    _find_point(prepared)
+    return prepared
+
+
+def _find_point(prepared: Prepared) -> None:
+    """A select of one row by its whole primary key has an executor of its own."""
+    node = prepared.plan
+    project = None
+    if isinstance(node, Project) and node.subplans is None:
+        project, node = node.project, node.child
+    if isinstance(node, PointRead) and not node.bounds.any_many and node.subplans is None and not node.with_key:
+        prepared.point, prepared.project = node, project
+
+
+class PointExecution:
+    """One row by its key: the commonest statement of all, without operators."""
+
+    __slots__ = ("context", "count", "done", "prepared", "rows", "transaction")
+
+    def __init__(self, prepared: Prepared, transaction: Transaction, context: Context) -> None:
+        self.prepared = prepared
+        self.transaction = transaction
+        self.context = context
+        self.done = False
+        self.count = 0
+
+    @property
+    def tag(self) -> str:
+        return f"SELECT {self.count}"
+
+    async def fetch(self, max_rows: int) -> Batch:
+        if self.done:
+            return []
+        self.done = True
+        point = self.prepared.point
+        assert point is not None
+        bounds = point.bounds
+        values: list[Any] = []
+        for function in bounds.equal:
+            value = function(NO_ROW, self.context) if function is not None else None
+            if value is None:
+                return []
+            values.append(value)
+        (stored,) = await self.transaction.get(point.access.oid, [bounds.encode(values)])
+        if stored is None:
+            return []
+        self.count = 1
+        row = point.decode(stored)
+        project = self.prepared.project
+        return [row if project is None else project(row, self.context)]
+
+    def close(self) -> None:
+        self.done = True
+
+
+class QueryExecution:
+    __slots__ = ("buffered", "count", "cursor", "done", "run")
+
+    def __init__(self, plan: Node, run: Run) -> None:
+        self.run = run
+        self.cursor: Cursor = plan.open(run)
+        self.buffered: Batch = []
+        self.count = 0
+        self.done = False
+
+    @property
+    def tag(self) -> str:
+        return f"SELECT {self.count}"
+
+    async def fetch(self, max_rows: int) -> Batch:
+        """See Execution. At the limit it looks one batch ahead, so that `done` is known."""
+        rows = self.buffered
+        while not self.done and (max_rows == 0 or len(rows) <= max_rows):
+            batch = await self.cursor.next()
+            if not batch:
+                self.done = True
+            elif rows:
+                rows = rows + batch
+            else:
+                rows = batch
+        if max_rows and len(rows) > max_rows:
+            self.buffered = rows[max_rows:]
+            rows = rows[:max_rows]
+            self.done = False
+        else:
+            self.buffered = []
+        self.count += len(rows)
+        return rows
+
+    def close(self) -> None:
+        self.done = True
+        self.buffered = []
+        self.cursor = _NOTHING
+
+
+class _Nothing:
+    __slots__ = ()
+
+    async def next(self) -> Batch:
+        return []
+
+
+_NOTHING = _Nothing()
+
+
+class WriteExecution:
+    """All work is done by the first fetch; the rows of RETURNING then come from memory."""
+
+    __slots__ = ("count", "done", "plan", "returned", "run", "started", "verb")
+
+    def __init__(self, plan: Write, verb: str, run: Run) -> None:
+        self.plan = plan
+        self.verb = verb
+        self.run = run
+        self.started = False
+        self.done = False
+        self.count = 0
+        self.returned: Batch = []
+
+    @property
+    def tag(self) -> str:
+        return f"{self.verb} {self.count}"
+
+    async def fetch(self, max_rows: int) -> Batch:
+        if not self.started:
+            self.started = True
+            self.count, self.returned = await self.plan.run(self.run)
+        if max_rows and len(self.returned) > max_rows:
+            rows, self.returned = self.returned[:max_rows], self.returned[max_rows:]
+            return rows
+        rows, self.returned = self.returned, []
+        self.done = True
+        return rows
+
+    def close(self) -> None:
+        self.done = True
+
+
+class ExplainExecution:
+    """The plan as rows; with ANALYZE the statement runs first."""
+
+    __slots__ = ("context", "done", "lines", "prepared", "transaction")
+
+    tag = "EXPLAIN"
+
+    def __init__(self, prepared: Prepared, transaction: Transaction, context: Context) -> None:
+        self.prepared = prepared
+        self.transaction = transaction
+        self.context = context
+        self.done = False
+        self.lines: Batch | None = None
+
+    async def fetch(self, max_rows: int) -> Batch:
+        if self.lines is None:
+            self.lines = await self._lines()
+        if max_rows and len(self.lines) > max_rows:
+            rows, self.lines = self.lines[:max_rows], self.lines[max_rows:]
+            return rows
+        rows, self.lines = self.lines, []
+        self.done = True
+        return rows
+
+    async def _lines(self) -> list[Row]:
+        prepared = self.prepared
+        options = prepared.explain
+        assert options is not None
+        counts: dict[int, int] | None = None
+        if options["analyze"]:
+            run = Run(self.transaction, self.context, prepared.snapshot, prepared.subplan_count, counted=True)
+            if isinstance(prepared.plan, Write):
+                await prepared.plan.run(run)
+            else:
+                cursor = prepared.plan.open(run)
+                while await cursor.next():
+                    pass
+            counts = run.counts
+        if options["format"] == "json":
+            return [[plan_json(prepared.plan, counts)]]
+        return [[line] for line in plan_lines(prepared.plan, counts, bool(options["verbose"]))]
+
+    def close(self) -> None:
+        self.done = True
+
+
+_LOCATED = frozenset((Code.undefined_table, Code.undefined_column, Code.ambiguous_column))
+
+
+def locate(error: SqlError, text: str) -> None:
+    """Gives errors about a name the position of its first use. Names are found by words: good enough to point at."""
+    if error.position is not None or error.code not in _LOCATED:
+        return
+    name = error.message.split('"')[1] if '"' in error.message else error.message.split()[1]
+    wanted = name.split(".")
+    found: list[Token] = tokens(text)
+    for at in range(len(found)):
+        parts = found[at : at + 2 * len(wanted) - 1 : 2]
+        if [name_value(part) for part in parts] == wanted:
+            error.position = found[at].start + 1
+            return

@@ -1,0 +1,87 @@
+"""What a row must satisfy before it is written: NOT NULL, CHECK and uniqueness, with PostgreSQL's words for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tausql.protocol.errors import Code, SqlError
+from tausql.sql.catalogue.descriptors import Column, Table
+from tausql.sql.execution.run import Row
+from tausql.sql.expressions.context import Context
+from tausql.sql.tables import IndexAccess, TableAccess
+from tausql.sql.types import type_by_oid
+
+Check = Callable[[Row, Context], Any]
+
+
+class RowRules:
+    """NOT NULL and CHECK of one table, compiled."""
+
+    __slots__ = ("checks", "not_null", "table")
+
+    def __init__(self, table: Table, checks: Sequence[tuple[str, Check]]) -> None:
+        self.table = table
+        key = set(table.primary_key)
+        self.not_null = tuple(
+            column.position
+            for column in table.columns
+            if not column.dropped and (column.not_null or column.position in key)
+        )
+        self.checks = tuple(checks)
+
+    def verify(self, row: Row, context: Context) -> None:
+        """Raises 23502 or 23514. A CHECK that is NULL passes."""
+        for position in self.not_null:
+            if row[position] is None:
+                raise self._null(position, row, context)
+        for name, check in self.checks:
+            if check(row, context) is False:
+                raise SqlError(
+                    Code.check_violation,
+                    f'new row for relation "{self.table.name}" violates check constraint "{name}"',
+                    detail=failing_row(self.table, row, context),
+                    schema=self.table.schema,
+                    table=self.table.name,
+                    constraint=name,
+                )
+
+    def _null(self, position: int, row: Row, context: Context) -> SqlError:
+        column = self.table.columns[position]
+        return SqlError(
+            Code.not_null_violation,
+            f'null value in column "{column.name}" of relation "{self.table.name}" violates not-null constraint',
+            detail=failing_row(self.table, row, context),
+            schema=self.table.schema,
+            table=self.table.name,
+            column=column.name,
+        )
+
+
+def failing_row(table: Table, row: Row, context: Context) -> str:
+    shown = []
+    for column in table.live_columns:
+        text = _text(column, row[column.position], context)
+        shown.append(text if len(text) <= 64 else text[:64] + "...")
+    return f"Failing row contains ({', '.join(shown)})."
+
+
+def _text(column: Column, value: Any, context: Context) -> str:
+    return "null" if value is None else type_by_oid(column.type_oid).text_out(value, context.format)
+
+
+def duplicate(access: TableAccess, index: IndexAccess | None, row: Row, context: Context) -> SqlError:
+    """23505 for the primary key (`index` None) or a unique index."""
+    table = access.table
+    columns = access.key_columns if index is None else index.columns
+    name = table.primary_key_name if index is None else index.index.name
+    names = ", ".join(table.columns[at].name for at in columns)
+    values = ", ".join(_text(table.columns[at], row[at], context) for at in columns)
+    return SqlError(
+        Code.unique_violation,
+        f'duplicate key value violates unique constraint "{name}"',
+        detail=f"Key ({names})=({values}) already exists.",
+        schema=table.schema,
+        table=table.name,
+        constraint=name,
+    )

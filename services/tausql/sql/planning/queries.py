@@ -1,0 +1,293 @@
+"""Plans of whole queries: what comes above FROM and WHERE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tausql.protocol.errors import not_supported
+from tausql.sql.binding.bound import (
+    BoundQuery,
+    BoundSelect,
+    BoundSetOperation,
+    BoundValues,
+    Relation,
+    SortSpec,
+    TableSource,
+)
+from tausql.sql.binding.slots import remapped, subqueries_of, tree_conditions
+from tausql.sql.execution.aggregation import Aggregate, AggregatePlan
+from tausql.sql.execution.joins import FunctionJoin, IndexJoin, LateralJoin
+from tausql.sql.execution.rows import Distinct, Filter, Limit, LockRows, Project, ProjectSet, Strip, ValuesRead
+from tausql.sql.execution.run import Node
+from tausql.sql.execution.scans import NoRows, OneRow, RangeRead
+from tausql.sql.execution.sets import Append, SetOperation, row_key
+from tausql.sql.execution.sorting import Sort, SortKey
+from tausql.sql.execution.subplans import Value
+from tausql.sql.expressions.compiler import compile_set, evaluate_constant, is_constant
+from tausql.sql.expressions.context import Context
+from tausql.sql.expressions.nodes import AggregateCall, Expr, SetReturningCall, Slot, walk
+from tausql.sql.planning.compiling import IDENTITY, Layout, Planner
+from tausql.sql.planning.conditions import condition
+from tausql.sql.planning.describing import describe
+from tausql.sql.planning.joining import FromPlanner, Joined
+from tausql.sql.planning.paths import OrderWish, slots_needed
+from tausql.sql.types.builtin import BYTEA
+from tausql.sql.types.ordering import hash_key, sort_rows_key
+
+
+def plan_query(planner: Planner, query: BoundQuery) -> Node:
+    """A node whose rows are the query's columns, in order."""
+    if isinstance(query, BoundSelect):
+        return _SelectPlan(planner, query).plan()
+    if isinstance(query, BoundValues):
+        exprs = [expr for row in query.rows for expr in row]
+        node: Node = ValuesRead(
+            [planner.projection(row, IDENTITY) for row in query.rows], planner.subplans(exprs, IDENTITY)
+        )
+        return _ordered_and_limited(planner, query, node)
+    assert isinstance(query, BoundSetOperation)
+    return _ordered_and_limited(planner, query, _set_operation(planner, query))
+
+
+def _set_operation(planner: Planner, query: BoundSetOperation) -> Node:
+    left, right = plan_query(planner, query.left), plan_query(planner, query.right)
+    hashes = [hash_key(column.type) for column in query.columns]
+    if query.operation == "union":
+        both = Append(left, right)
+        return both if query.all else Distinct(both, list(enumerate(hashes)), False)
+    return SetOperation(left, right, query.operation == "intersect", query.all, row_key(hashes))
+
+
+def _ordered_and_limited(planner: Planner, query: BoundQuery, node: Node) -> Node:
+    names = [column.name for column in query.columns]
+    if query.order:
+        node = sort_node(node, query.order, names)
+    return limited(planner, query, node)
+
+
+def sort_node(node: Node, specs: Sequence[SortSpec], names: Sequence[str]) -> Sort:
+    parts: list[str] = []
+    for spec in specs:
+        name = names[spec.position] if spec.position < len(names) else f"column{spec.position + 1}"
+        suffix = " DESC" if spec.descending else ""
+        if spec.nulls_first != spec.descending:
+            suffix += " NULLS FIRST" if spec.nulls_first else " NULLS LAST"
+        parts.append(name + suffix)
+    key = sort_rows_key([(spec.position, spec.type, spec.descending, spec.nulls_first) for spec in specs])
+    return Sort(node, key, ", ".join(parts))
+
+
+def limited(planner: Planner, query: BoundQuery, node: Node) -> Node:
+    """LIMIT and OFFSET above a node; a sort below need not keep more, and a scan need not read more."""
+    if query.limit is None and query.offset is None:
+        return node
+    exprs = [expr for expr in (query.limit, query.offset) if expr is not None]
+    limit = planner.value(query.limit, IDENTITY) if query.limit is not None else None
+    offset = planner.value(query.offset, IDENTITY) if query.offset is not None else None
+    subplans = planner.subplans(exprs, IDENTITY)
+    if limit is not None and subplans is None:
+        if isinstance(node, Sort):
+            node.limit, node.offset = limit, offset
+        else:
+            _hint(node, _sum(limit, offset), True)
+    return Limit(node, limit, offset, subplans)
+
+
+def _sum(limit: Value, offset: Value | None) -> Value:
+    if offset is None:
+        return limit
+
+    def both(row: Sequence[object], context: Context) -> int | None:
+        count = limit(row, context)
+        return None if count is None else count + (offset(row, context) or 0)
+
+    return both
+
+
+def _hint(node: Node, limit: Value, exact: bool) -> None:
+    """Tells the scan at the bottom how many rows will be used; exactly so many where nothing in between drops any."""
+    while True:
+        if isinstance(node, RangeRead):
+            node.limit, node.exact = limit, exact
+            return
+        if isinstance(node, (Project, Strip, LockRows)):
+            node = node.child
+        elif isinstance(node, Filter):
+            node, exact = node.child, False
+        elif isinstance(node, (IndexJoin, LateralJoin, FunctionJoin)):
+            node, exact = node.left, False
+        else:
+            return
+
+
+class _SelectPlan:
+    """Plans one block, bottom up."""
+
+    def __init__(self, planner: Planner, query: BoundSelect) -> None:
+        self.planner = planner
+        self.query = query
+        self.exprs = [target.expr for target in query.targets] + list(query.hidden)
+        self.names = [target.column.name for target in query.targets]
+        self.locked: list[Relation] = [relation for lock in query.locks for relation in lock.relations]
+
+    def plan(self) -> Node:
+        query, planner = self.query, self.planner
+        joined = self._from()
+        node, layout, ordered = joined.node, joined.layout, joined.ordered
+        if query.grouping is not None:
+            node, layout, ordered = self._aggregate(joined), IDENTITY, False
+            layout = {at: at for at in range(len(query.grouping.keys) + len(query.grouping.aggregates))}
+        if query.having:
+            predicate = planner.predicate(query.having, layout)
+            assert predicate is not None
+            subplans = planner.subplans(query.having, layout)
+            node = Filter(node.rows / 3, node, predicate, subplans, " AND ".join(map(describe, query.having)))
+        node, layout = self._sets(node, layout, joined.width if query.grouping is None else len(layout))
+        node = self._project(node, layout, joined)
+        if query.distinct:
+            keys = [(at, hash_key(target.expr.type)) for at, target in enumerate(query.targets)]
+            node = Distinct(node, keys, False)
+            ordered = False
+        if query.order and not ordered:
+            node = sort_node(node, query.order, [*self.names, *map(describe, query.hidden)])
+        if query.distinct_on is not None:
+            node = Distinct(node, [(at, hash_key(self.exprs[at].type)) for at in query.distinct_on], True)
+        node = limited(planner, query, node)
+        return self._finish(node)
+
+    def _from(self) -> Joined:
+        query = self.query
+        where: list[Expr] = []
+        for expr in query.where:
+            if is_constant(expr) and not subqueries_of([expr]):
+                if evaluate_constant(expr, Context()) is not True:
+                    return Joined(NoRows(), dict.fromkeys(self._all_slots(), 0), 0, 0)
+            else:
+                where.append(expr)
+        if query.tree is None:
+            joined = Joined(OneRow(), {}, 0, 1)
+            conditions = [condition(expr, self.planner.subqueries) for expr in where]
+            return FromPlanner(self.planner, None, frozenset(), None).filtered(joined, conditions)
+        keyed = frozenset(relation.base for relation in self.locked)
+        return FromPlanner(self.planner, self._needed(), keyed, self._wish()).plan(query.tree, where)
+
+    def _all_slots(self) -> frozenset[int]:
+        query = self.query
+        exprs = [*self.exprs, *query.having]
+        if query.grouping is not None:
+            exprs = [*query.grouping.keys, *query.grouping.aggregates]
+        keys = frozenset(relation.key_slot for relation in self.locked)
+        return slots_needed(self.planner, exprs) | keys
+
+    def _needed(self) -> frozenset[int]:
+        """Virtual slots used above FROM, and by join conditions; a table adds what its own conditions use."""
+        assert self.query.tree is not None
+        return self._all_slots() | slots_needed(self.planner, tree_conditions(self.query.tree))
+
+    def _wish(self) -> OrderWish | None:
+        """The order as slots, where reading in that order would do."""
+        query = self.query
+        if not query.order or query.grouping is not None or query.distinct or query.distinct_on is not None:
+            return None
+        if any(isinstance(node, SetReturningCall) for expr in self.exprs for node in walk(expr)):
+            return None
+        specs: list[tuple[int, bool, bool]] = []
+        for spec in query.order:
+            expr = self.exprs[spec.position]
+            if not isinstance(expr, Slot):
+                return None
+            specs.append((expr.slot, spec.descending, spec.nulls_first))
+        return OrderWish(tuple(specs), query.limit is not None)
+
+    def _aggregate(self, joined: Joined) -> Node:
+        grouping = self.query.grouping
+        assert grouping is not None
+        planner, layout = self.planner, joined.layout
+        calls = [self._call(call, layout) for call in grouping.aggregates]
+        rows = 1.0 if not grouping.keys else max(1.0, joined.rows / 10)
+        return Aggregate(
+            rows,
+            joined.node,
+            [planner.value(key, layout) for key in grouping.keys],
+            [hash_key(key.type) for key in grouping.keys],
+            calls,
+            planner.subplans([*grouping.keys, *grouping.aggregates], layout),
+            ", ".join(map(describe, grouping.keys)),
+        )
+
+    def _call(self, call: AggregateCall, layout: Layout) -> AggregatePlan:
+        planner = self.planner
+        count = len(call.args)
+        specs = [
+            (count + at, spec.expr.type, spec.descending, spec.nulls_first) for at, spec in enumerate(call.order_by)
+        ]
+        return AggregatePlan(
+            call.aggregate,
+            [planner.value(arg, layout) for arg in call.args],
+            planner.predicate([call.filter], layout) if call.filter is not None else None,
+            [hash_key(arg.type) for arg in call.args] if call.distinct else None,
+            [planner.value(spec.expr, layout) for spec in call.order_by],
+            sort_rows_key(specs) if specs else self._distinct_order(call),
+        )
+
+    def _distinct_order(self, call: AggregateCall) -> SortKey | None:
+        """DISTINCT sorts its values, as PostgreSQL does: array_agg(DISTINCT x) comes in order."""
+        if not call.distinct or not call.aggregate.name.endswith("_agg"):
+            return None
+        return sort_rows_key([(at, arg.type, False, False) for at, arg in enumerate(call.args)])
+
+    def _sets(self, node: Node, layout: Layout, width: int) -> tuple[Node, Layout]:
+        """Set-returning functions of the select list: their values come behind the row, and stand for the calls."""
+        calls: list[Expr] = []
+        for expr in self.exprs:
+            for part in walk(expr):
+                if isinstance(part, SetReturningCall) and part not in calls:
+                    calls.append(part)
+        if not calls:
+            return node, layout
+        for call in calls:
+            if any(isinstance(part, SetReturningCall) and part is not call for part in walk(call)):
+                raise not_supported("a set-returning function as the argument of another is not supported here")
+        functions = [compile_set(remapped(call, layout)) for call in calls]
+        marks = {call: 1 << 30 | at for at, call in enumerate(calls)}
+        layout = {**layout, **{1 << 30 | at: width + at for at in range(len(calls))}}
+        node = ProjectSet(node, functions, self.planner.subplans(calls, layout))
+
+        def placed(part: Expr) -> Expr:
+            if isinstance(part, SetReturningCall):
+                return Slot(slot=marks[part], type=part.type, typmod=part.typmod)
+            return part
+
+        self.exprs = [expr.replace(placed) for expr in self.exprs]
+        return node, layout
+
+    def _project(self, node: Node, layout: Layout, joined: Joined) -> Node:
+        exprs = [*self.exprs, *(_key_slot(relation) for relation in self.locked)]
+        plain = [expr.slot for expr in exprs if isinstance(expr, Slot)]
+        width = joined.width if self.query.grouping is None else len(layout)
+        if len(plain) == len(exprs) == width and [layout[slot] for slot in plain] == list(range(width)):
+            return node
+        return Project(node, self.planner.projection(exprs, layout), self.planner.subplans(exprs, layout))
+
+    def _finish(self, node: Node) -> Node:
+        query = self.query
+        if query.locks:
+            at = len(self.exprs)
+            locks: list[tuple[int, int, bool]] = []
+            for lock in query.locks:
+                for relation in lock.relations:
+                    locks.append((_table_oid(relation), at, lock.update))
+                    at += 1
+            node = LockRows(node, locks)
+        if len(self.exprs) > len(query.targets) or query.locks:
+            node = Strip(node, len(query.targets))
+        return node
+
+
+def _key_slot(relation: Relation) -> Slot:
+    return Slot(slot=relation.key_slot, type=BYTEA, name="key")
+
+
+def _table_oid(relation: Relation) -> int:
+    assert isinstance(relation.source, TableSource)
+    return relation.source.table.oid

@@ -1,0 +1,105 @@
+"""The plan cache of a process: statements parsed once, plans made once per schema version, shared by its sessions."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tausql.protocol.errors import SqlError
+from tausql.sql.catalogue.descriptors import Snapshot
+from tausql.sql.engine import Prepared, prepare
+from tausql.sql.statements import Statement, parse_statements
+from tausql.sql.system import SystemRelations
+from tausql.sql.tables import AccessCache
+from tausql.sql.template import Lifted, lift, literal_params
+from tausql.sql.types.session_format import SessionFormat
+from tausql.sql.types.type import Type
+
+CACHED_TEXT_MAX: Final = 8 << 10  # longer texts are rarely met twice
+
+
+class PlanCache:
+    """Least recently used goes first. `capacity`: plans, and as many parsed texts."""
+
+    __slots__ = ("accesses", "capacity", "hits", "misses", "plans", "refused", "texts")
+
+    def __init__(self, capacity: int = 2000) -> None:
+        self.capacity = capacity
+        self.hits = 0
+        self.misses = 0
+        self.accesses = AccessCache()
+        self.plans: OrderedDict[tuple[Any, ...], Prepared] = OrderedDict()
+        self.texts: OrderedDict[str, list[Statement]] = OrderedDict()
+        self.refused: OrderedDict[tuple[str, int], None] = OrderedDict()  # templates that a plan cannot be made of
+
+    def statements(self, text: str) -> list[Statement]:
+        """`parse_statements`, remembered. Statements are not to be changed."""
+        known = self.texts.get(text)
+        if known is not None:
+            self.texts.move_to_end(text)
+            return known
+        parsed = parse_statements(text)
+        if len(text) <= CACHED_TEXT_MAX:
+            self.texts[text] = parsed
+            if len(self.texts) > self.capacity:
+                self.texts.popitem(last=False)
+        return parsed
+
+    def prepare(
+        self,
+        statement: Statement,
+        snapshot: Snapshot,
+        search_path: tuple[str, ...] = ("public",),
+        declared: Sequence[Type | None] = (),
+        system: SystemRelations | None = None,
+    ) -> Prepared:
+        """`engine.prepare`, remembered for this schema version, search path and declared types."""
+        declared = tuple(declared)
+        oids = tuple([0 if type is None else type.oid for type in declared])
+        key = (statement.text, snapshot.cluster, snapshot.version, search_path, oids)
+        known = self.plans.get(key)
+        if known is not None and known.snapshot is snapshot:
+            self.plans.move_to_end(key)
+            self.hits += 1
+            return known
+        self.misses += 1
+        prepared = prepare(statement, snapshot, search_path, declared, system, self.accesses)
+        if len(statement.text) <= CACHED_TEXT_MAX * 8:
+            self.plans[key] = prepared
+            if len(self.plans) > self.capacity:
+                self.plans.popitem(last=False)
+        return prepared
+
+    def simple(
+        self,
+        text: str,
+        snapshot: Snapshot,
+        search_path: tuple[str, ...],
+        system: SystemRelations | None,
+        format: SessionFormat,
+    ) -> tuple[Statement, Prepared, list[Any]] | None:
+        """A simple-protocol query of one statement as a shared plan and the values of its literals.
+
+        None: go the ordinary way, `statements(text)`. That is so too where the template cannot be planned: the
+        statement itself then says what is wrong with it, in its own words and positions."""
+        lifted = lift(text)
+        if lifted is None or (lifted.template, snapshot.version) in self.refused:
+            return None
+        try:
+            statement, prepared = self._template(lifted, snapshot, search_path, system)
+        except SqlError:
+            self.refused[(lifted.template, snapshot.version)] = None
+            if len(self.refused) > self.capacity:
+                self.refused.popitem(last=False)
+            return None
+        try:
+            return statement, prepared, literal_params(lifted, prepared.parameter_types, format)
+        except SqlError:
+            return None
+
+    def _template(
+        self, lifted: Lifted, snapshot: Snapshot, search_path: tuple[str, ...], system: SystemRelations | None
+    ) -> tuple[Statement, Prepared]:
+        (statement,) = self.statements(lifted.template)
+        return statement, self.prepare(statement, snapshot, search_path, lifted.types, system)

@@ -1,0 +1,310 @@
+"""What a query string asks for: its statements, told apart before anything is planned.
+
+sqlglot parses queries, DML and most CREATE statements. The utility statements are known by their first words, since
+sqlglot turns many of them into opaque commands and rewrites others. A statement that is refused does not raise here:
+it becomes a `refused` statement, so that "current transaction is aborted" can win over it, as it does in PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlglot import exp
+
+from tausql.protocol.errors import Code, SqlError, not_supported
+from tausql.sql import refusals, utility
+from tausql.sql.expressions.parsing import parse
+from tausql.sql.lexer import Token, name_value, split, syntax_error_at, syntax_error_at_end
+
+TEXT_BYTES_MAX: Final = 10 << 20  # one statement: as large as a protocol message
+TOKENS_MAX: Final = 100_000  # a chain of operators is a tree as deep as it is long
+NESTING_MAX: Final = 250
+
+PLANNED: Final = frozenset(("query", "insert", "update", "delete", "explain"))
+_QUERY_WORDS: Final = frozenset(("SELECT", "VALUES", "WITH", "TABLE", "("))
+
+
+@dataclass(slots=True)
+class Statement:
+    """One statement. `kind` says what `node` and `options` hold (see the module's functions); `tag` is the command tag
+    of kinds that need no execution to know it."""
+
+    kind: str
+    text: str
+    node: exp.Expr | None = None
+    tag: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_ddl(self) -> bool:
+        return self.kind.startswith(("create_", "drop_", "alter_")) or self.kind in ("grant", "revoke", "comment")
+
+    @property
+    def needs_plan(self) -> bool:
+        return self.kind in PLANNED
+
+    def refuse(self) -> None:
+        """Raises the error of a refused statement; nothing for the others."""
+        error = self.options.get("error")
+        if error is not None:
+            raise error
+
+
+def parse_statements(text: str) -> list[Statement]:
+    """The statements of a query string, empty ones left out. Raises 42601, 54000 and 54001; never RecursionError."""
+    if len(text) > TEXT_BYTES_MAX:
+        raise SqlError(Code.program_limit_exceeded, "query string is too long")
+    return [_classify(own, tokens) for own, tokens in split(text)]
+
+
+def _classify(text: str, tokens: list[Token]) -> Statement:
+    if len(text) > TEXT_BYTES_MAX:
+        raise SqlError(
+            Code.program_limit_exceeded,
+            "statement is too long",
+            detail=f"A statement may have at most {TEXT_BYTES_MAX} characters; this one has {len(text)}.",
+        )
+    if len(tokens) > TOKENS_MAX:
+        raise SqlError(Code.statement_too_complex, f"statement has more than {TOKENS_MAX} words and symbols")
+    _check_nesting(text, tokens)
+    _check_end(text, tokens)
+    words = [token.word for token in tokens]
+    first = words[0]
+    if first in _QUERY_WORDS:
+        return _query(text, words)
+    if first in ("INSERT", "UPDATE", "DELETE"):
+        return _write(text, tokens, words)
+    refusal = refusals.refusal_of(words)
+    if refusal is not None:
+        return Statement("refused", text, options={"error": refusal})
+    if first == "EXPLAIN":
+        return _explain(text, tokens, words)
+    if first in ("CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "COMMENT"):
+        return _ddl(text, tokens, words)
+    if first == "COPY":
+        return _copy(text, tokens)
+    utility_statement = utility.classify(tokens, words)
+    if utility_statement is None:
+        raise syntax_error_at(tokens[0].text, tokens[0].start)
+    kind, tag, options = utility_statement
+    return Statement(kind, text, tag=tag, options=options)
+
+
+def _check_nesting(text: str, tokens: list[Token]) -> None:
+    depth = 0
+    for token in tokens:
+        if token.kind == "punctuation":
+            if token.text in "([":
+                depth += 1
+                if depth > NESTING_MAX:
+                    raise refusals.too_deep()
+            elif token.text in ")]":
+                depth -= 1
+                if depth < 0:
+                    raise syntax_error_at(token.text, token.start)
+    if depth:
+        raise syntax_error_at_end(text)
+
+
+_DANGLING = frozenset(
+    "WHERE FROM ORDER GROUP BY HAVING AND OR NOT IN LIKE ILIKE BETWEEN JOIN ON USING UNION INTERSECT EXCEPT AS SET"
+    " INTO CASE WHEN THEN ELSE LIMIT OFFSET INNER LEFT RIGHT FULL CROSS NATURAL WITH RETURNING IS".split()
+)
+
+
+_ENDED = _QUERY_WORDS | {"INSERT", "UPDATE", "DELETE"}
+
+
+def _check_end(text: str, tokens: list[Token]) -> None:
+    """A statement that stops in the middle: sqlglot points at its last word, or takes that for an alias."""
+    last = tokens[-1]
+    if tokens[0].word not in _ENDED or (len(tokens) > 1 and tokens[-2].word in ("AS", ".")):
+        return  # SET x TO on; a label may be any word
+    if len(tokens) > 1 and tokens[-2].word in ("FROM", "WHERE", "SET", "AND") and last.word in _DANGLING:
+        raise syntax_error_at(last.text, last.start)
+    if last.word in _DANGLING or (last.kind == "operator" and last.text != "*") or last.text == ",":
+        raise syntax_error_at_end(text)
+
+
+_NOT_SUPPORTED_IN_QUERIES = (
+    (exp.TableSample, "TABLESAMPLE clause not supported"),
+    (exp.MatchRecognize, "MATCH_RECOGNIZE not supported"),
+    (exp.Pivot, "PIVOT not supported"),
+)
+
+
+def _parse_one(text: str) -> exp.Expr:
+    try:
+        nodes = parse(text)
+    except RecursionError:
+        raise refusals.too_deep() from None
+    if len(nodes) != 1:
+        raise syntax_error_at_end(text)
+    node: exp.Expr = nodes[0]
+    if isinstance(node, exp.Command):
+        raise syntax_error_at(text.split(None, 1)[0], 0)
+    return node
+
+
+def _query(text: str, words: list[str]) -> Statement:
+    node = _parse_one(text)
+    if isinstance(node, (exp.Insert, exp.Update, exp.Delete)):  # WITH ... INSERT
+        return Statement(type(node).__name__.lower(), text, node)
+    if not isinstance(node, (exp.Query, exp.Values)):
+        raise syntax_error_at(words[0], 0)
+    error = _query_refusal(node, words)
+    if error is not None:
+        return Statement("refused", text, options={"error": error})
+    return Statement("query", text, node)
+
+
+def _query_refusal(node: exp.Expr, words: list[str]) -> SqlError | None:
+    if isinstance(node, exp.Select) and node.args.get("into"):
+        return refusals.unsupported_statement("CreateTableAs")
+    if "OVER" in words and node.find(exp.Window) is not None:
+        return not_supported("window functions are not supported")
+    if "TABLESAMPLE" in words:
+        for kind, text in _NOT_SUPPORTED_IN_QUERIES:
+            if node.find(kind) is not None:
+                return not_supported(text)
+    return None
+
+
+_OVERRIDING = re.compile(r"\bOVERRIDING\s+(?:SYSTEM|USER)\s+VALUE\b", re.IGNORECASE)
+
+
+def _write(text: str, tokens: list[Token], words: list[str]) -> Statement:
+    kind = words[0].lower()
+    _check_write(text, tokens, words)
+    options: dict[str, Any] = {}
+    parsed = text
+    if kind == "insert" and "OVERRIDING" in words:
+        match = _OVERRIDING.search(text)
+        if match is not None:  # sqlglot does not know the clause; blanks keep the positions of what follows
+            options["overriding"] = match.group().split()[1].lower()
+            parsed = text[: match.start()] + " " * (match.end() - match.start()) + text[match.end() :]
+    if "CURRENT" in words and words[-3:-1] == ["CURRENT", "OF"]:
+        return Statement("refused", text, options={"error": not_supported("WHERE CURRENT OF not supported")})
+    node = _parse_one(parsed)
+    if not isinstance(node, (exp.Insert, exp.Update, exp.Delete)):
+        raise syntax_error_at(words[0], 0)
+    return Statement(kind, text, node, options=options)
+
+
+_SECOND_WORDS = {"insert": "INTO", "delete": "FROM"}
+
+
+def _check_write(text: str, tokens: list[Token], words: list[str]) -> None:
+    """What sqlglot lets pass: other dialects write DELETE t, INSERT t."""
+    wanted = _SECOND_WORDS.get(words[0].lower())
+    if wanted is not None and words[1:2] != [wanted]:
+        raise syntax_error_at(tokens[1].text, tokens[1].start) if len(tokens) > 1 else syntax_error_at_end(text)
+    if words[0] == "UPDATE" and "SET" not in words:
+        raise syntax_error_at_end(text)
+    if words[0] == "INSERT" and not {"VALUES", "SELECT", "DEFAULT", "WITH", "TABLE"} & set(words):
+        raise syntax_error_at_end(text)
+
+
+def _explain(text: str, tokens: list[Token], words: list[str]) -> Statement:
+    options, at = utility.explain_options(tokens, words)
+    if at >= len(tokens):
+        raise syntax_error_at_end(text)
+    start = tokens[at].start
+    inner_tokens = [Token(token.kind, token.text, token.start - start) for token in tokens[at:]]
+    inner = _classify(text[start:], inner_tokens)
+    inner.refuse()
+    if inner.kind not in ("query", "insert", "update", "delete"):
+        raise not_supported(f"EXPLAIN of {inner_tokens[0].word} not supported")
+    options["inner"] = inner
+    return Statement("explain", text, inner.node, tag="EXPLAIN", options=options)
+
+
+_OBJECTS = frozenset("TABLE INDEX SCHEMA VIEW SEQUENCE FUNCTION ROUTINE DOMAIN ROLE USER GROUP STATISTICS".split())
+
+
+def _ddl(text: str, tokens: list[Token], words: list[str]) -> Statement:
+    verb = words[0]
+    if verb in ("GRANT", "REVOKE", "COMMENT"):
+        return Statement(verb.lower(), text, tag=verb)
+    rest = [word for word in words[1:4] if word not in ("OR", "REPLACE", "UNIQUE", "RECURSIVE")]
+    thing = rest[0] if rest else ""
+    if thing == "DEFAULT":  # ALTER DEFAULT PRIVILEGES
+        return Statement("alter_default_privileges", text, tag="ALTER DEFAULT PRIVILEGES")
+    if thing not in _OBJECTS:
+        if len(tokens) < 2:
+            raise syntax_error_at_end(text)
+        raise syntax_error_at(tokens[1].text, tokens[1].start)
+    kind = f"{verb.lower()}_{thing.lower()}"
+    statement = Statement(kind, text, tag=f"{verb} {thing}", options={"tokens": tokens})
+    if kind == "create_index":
+        return _create_index(statement, tokens, words)
+    if kind in ("create_table", "drop_table", "drop_index", "create_schema", "drop_schema"):
+        if kind == "create_table" and _is_create_table_as(words):
+            return Statement("refused", text, options={"error": refusals.unsupported_statement("CreateTableAs")})
+        statement.node = _parse_loosely(text)
+    return statement
+
+
+def _is_create_table_as(words: list[str]) -> bool:
+    depth = 0
+    for at, word in enumerate(words):
+        depth += (word == "(") - (word == ")")
+        if depth == 0 and word == "AS":
+            return words[at + 1 : at + 2] != ["IDENTITY"]
+    return False
+
+
+def _parse_loosely(text: str) -> exp.Expr | None:
+    """sqlglot's tree where it knows the statement, None where it does not: the tokens are in the options."""
+    try:
+        nodes = parse(text)
+    except RecursionError:
+        raise refusals.too_deep() from None
+    if len(nodes) == 1 and not isinstance(nodes[0], exp.Command):
+        node: exp.Expr = nodes[0]
+        return node
+    return None
+
+
+def _create_index(statement: Statement, tokens: list[Token], words: list[str]) -> Statement:
+    """ASYNC is cut out before sqlglot sees it; `async` in the options keeps it."""
+    at = words.index("INDEX") + 1
+    text = statement.text
+    statement.options["async"] = at < len(words) and words[at] == "ASYNC"
+    if statement.options["async"]:
+        start = tokens[at].start
+        text = text[:start] + " " * 5 + text[start + 5 :]
+    statement.node = _parse_loosely(text)
+    return statement
+
+
+def _copy(text: str, tokens: list[Token]) -> Statement:
+    """COPY table [(columns)] FROM STDIN | TO STDOUT [[WITH] (options)]; COPY (query) TO STDOUT."""
+    options: dict[str, Any] = {"columns": None, "query": None, "table": None}
+    at = 1
+    if len(tokens) < 3:
+        raise syntax_error_at_end(text)
+    if tokens[1].text == "(":
+        at = utility.closing(tokens, 1)
+        start = tokens[2].start
+        inner = [Token(token.kind, token.text, token.start - start) for token in tokens[2:at]]
+        options["query"] = _classify(text[start : tokens[at].start].rstrip(), inner)
+        at += 1
+    else:
+        name = name_value(tokens[1])
+        if name is None:
+            raise syntax_error_at(tokens[1].text, tokens[1].start)
+        at = 2
+        schema = None
+        if tokens[2].text == "." and len(tokens) > 3:
+            schema, name = name, name_value(tokens[3])
+            at = 4
+        options["table"] = (schema, name)
+        if at < len(tokens) and tokens[at].text == "(":
+            end = utility.closing(tokens, at)
+            options["columns"] = [name_value(token) for token in tokens[at + 1 : end] if token.text != ","]
+            at = end + 1
+    options.update(utility.copy_tail(text, tokens, at))
+    return Statement("copy", text, tag="COPY", options=options)

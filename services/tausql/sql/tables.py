@@ -1,0 +1,248 @@
+"""A table as keys and rows: how its rows are encoded, keyed and indexed.
+
+Made once per Table of a catalogue snapshot and shared by every plan, by the backfill of new indexes and by COPY. The
+obvious shape, encoding straight from the descriptors each time, costs more than the rest of an INSERT: kinds and
+encoders are looked up here once and are closures afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from tausql.protocol.errors import Code, SqlError, not_supported
+from tausql.protocol.keys import KeyEncoder, KeyKind, entry_key, key_encoder, relation_prefix
+from tausql.protocol.rows import ColumnKind, RowCodec
+from tausql.sql.access import Transaction
+from tausql.sql.catalogue.descriptors import Column, Index, IndexState, Snapshot, Table
+from tausql.sql.types.jsons import Jsonb, jsonb_text, parse_json
+
+Row = list[Any]
+
+KEY_KINDS: Final = {
+    16: KeyKind.boolean,
+    17: KeyKind.bytes,
+    19: KeyKind.text,
+    20: KeyKind.integer,
+    21: KeyKind.integer,
+    23: KeyKind.integer,
+    25: KeyKind.text,
+    26: KeyKind.integer,
+    700: KeyKind.float,
+    701: KeyKind.float,
+    1042: KeyKind.bpchar,
+    1043: KeyKind.text,
+    1082: KeyKind.integer,
+    1083: KeyKind.integer,
+    1114: KeyKind.integer,
+    1184: KeyKind.integer,
+    1700: KeyKind.numeric,
+    2950: KeyKind.uuid,
+}
+_COLUMN_KINDS: Final = {
+    1186: ColumnKind.interval,
+    1266: ColumnKind.interval,
+    1700: ColumnKind.numeric,
+    3802: ColumnKind.jsonb,
+}
+ACCESSES_MAX: Final = 10_000
+KEY_BYTES_MAX: Final = 1 << 10
+COLUMN_BYTES_MAX: Final = 1 << 20
+ROW_BYTES_MAX: Final = 2 << 20
+
+
+def _jsonb_to_text(datum: Jsonb) -> str:
+    return jsonb_text(datum.value)
+
+
+def _jsonb_from_text(text: str) -> Jsonb:
+    return Jsonb(parse_json(text))
+
+
+def key_kind(column: Column) -> KeyKind:
+    """How a column's values are laid out in keys. Raises 0A000 for types that cannot be in one."""
+    kind = KEY_KINDS.get(column.type_oid)
+    if kind is None:
+        raise not_supported(f'the type of column "{column.name}" is not supported in a key')
+    return kind
+
+
+class IndexAccess:
+    """One index: entries to keys."""
+
+    __slots__ = ("columns", "encode", "index", "prefix", "ready", "unique")
+
+    def __init__(self, cluster: int, table: Table, index: Index) -> None:
+        self.index = index
+        self.columns = index.columns
+        self.unique = index.unique
+        self.ready = index.state == IndexState.ready
+        self.prefix = relation_prefix(cluster, index.oid)
+        self.encode: KeyEncoder = key_encoder(self.prefix, [key_kind(table.columns[at]) for at in index.columns])
+
+    def values(self, row: Sequence[Any]) -> list[Any]:
+        return [row[at] for at in self.columns]
+
+    def entry_key(self, row: Sequence[Any], row_key: bytes) -> bytes:
+        return entry_key(self.encode, [row[at] for at in self.columns], row_key, self.unique)
+
+
+class TableAccess:
+    """Rows and entries of one table.
+
+    `key_of(row)` is the row's key (tables with a primary key only); `encode` and `decode` turn rows (datums by column
+    position) into stored bytes and back."""
+
+    __slots__ = (
+        "codec",
+        "decode",
+        "encode",
+        "encode_key",
+        "has_primary_key",
+        "indexes",
+        "key_columns",
+        "key_of",
+        "oid",
+        "prefix",
+        "readable",
+        "table",
+        "unique_columns",
+        "unique_indexes",
+        "width",
+    )
+
+    def __init__(self, cluster: int, table: Table) -> None:
+        self.table = table
+        self.oid = table.oid
+        self.width = len(table.columns)
+        self.prefix = relation_prefix(cluster, table.oid)
+        self.codec = RowCodec(
+            [_COLUMN_KINDS.get(column.type_oid, ColumnKind.plain) for column in table.columns],
+            _jsonb_to_text,
+            _jsonb_from_text,
+        )
+        self.encode: Callable[[Sequence[Any]], bytes] = self.codec.encode
+        self.decode: Callable[[bytes], Row] = self.codec.decode
+        self.key_columns = table.primary_key
+        self.has_primary_key = bool(table.primary_key)
+        kinds = [key_kind(table.columns[at]) for at in table.primary_key] or [KeyKind.uuid]
+        self.encode_key: KeyEncoder = key_encoder(self.prefix, kinds)
+        self.key_of = self._key_function()
+        self.indexes = tuple(IndexAccess(cluster, table, index) for index in table.indexes)
+        self.unique_indexes = tuple(access for access in self.indexes if access.unique)
+        self.readable = tuple(access for access in self.indexes if access.ready)
+        self.unique_columns = frozenset(at for access in self.unique_indexes for at in access.columns)
+
+    def _key_function(self) -> Callable[[Sequence[Any]], bytes]:
+        encode, columns = self.encode_key, self.key_columns
+        if len(columns) == 1:
+            (only,) = columns
+            return lambda row: encode((row[only],))
+        return lambda row: encode([row[at] for at in columns])
+
+    def hidden_key(self, random_bytes: bytes) -> bytes:
+        """The key of a new row of a table without a primary key; 16 random bytes."""
+        return self.encode_key((random_bytes,))
+
+    def index_access(self, index: Index) -> IndexAccess:
+        return next(access for access in self.indexes if access.index.oid == index.oid)
+
+    def index_prefix(self, index: Index) -> bytes:
+        return self.index_access(index).prefix
+
+    def index_entry(self, index: Index, row: Sequence[Any], row_key: bytes) -> tuple[bytes, bytes]:
+        """The entry of a row (datums by position) in one index: (key, value)."""
+        return self.index_access(index).entry_key(row, row_key), row_key
+
+    def value_of(self, row: Sequence[Any]) -> bytes:
+        """The row as stored. Raises 54000 for a row or a column that is too large."""
+        value = self.encode(row)
+        if len(value) > COLUMN_BYTES_MAX:
+            check_sizes(row, value)
+        return value
+
+    def insert(self, transaction: Transaction, row: Sequence[Any], row_key: bytes) -> None:
+        """A new row and its entries in every index, whatever its state. Uniqueness is the caller's duty."""
+        if len(row_key) > KEY_BYTES_MAX:
+            check_key([row[at] for at in self.key_columns])
+        transaction.insert_row(self.oid, row_key, self.value_of(row))
+        for access in self.indexes:
+            self.put_entry(transaction, access, row, row_key)
+
+    def put_entry(self, transaction: Transaction, access: IndexAccess, row: Sequence[Any], row_key: bytes) -> None:
+        """The entry of a row in one index. Raises 54000 for a key that is too large."""
+        entry = access.entry_key(row, row_key)
+        if len(entry) > KEY_BYTES_MAX:
+            check_key(access.values(row))
+        transaction.put_entry(self.oid, entry, row_key, access.unique)
+
+    def remove_entries(
+        self, transaction: Transaction, row: Sequence[Any], row_key: bytes, foreign: frozenset[bytes]
+    ) -> None:
+        """The entries of a row that goes. `foreign`: keys of unique entries that name another row: those stay."""
+        for access in self.indexes:
+            key = access.entry_key(row, row_key)
+            if not (access.unique and key in foreign):
+                transaction.delete_entry(self.oid, key, access.unique)
+
+    def delete(
+        self, transaction: Transaction, row: Sequence[Any], row_key: bytes, foreign: frozenset[bytes] = frozenset()
+    ) -> None:
+        self.remove_entries(transaction, row, row_key, foreign)
+        transaction.delete_row(self.oid, row_key)
+
+    def changed_indexes(self, old: Sequence[Any], new: Sequence[Any]) -> list[IndexAccess]:
+        """The indexes whose entry for this row changes."""
+        return [access for access in self.indexes if any(differs(old[at], new[at]) for at in access.columns)]
+
+    def unfinished_unique_keys(self, row: Sequence[Any], row_key: bytes) -> list[bytes]:
+        """Keys of entries in unique indexes that may name another row: those of indexes that were never valid."""
+        return [access.entry_key(row, row_key) for access in self.unique_indexes if not access.ready]
+
+
+def check_key(values: Sequence[Any]) -> None:
+    """The columns of a key together: at most 1 KiB."""
+    size = sum(len(value.encode()) if isinstance(value, str) else 16 for value in values)
+    if size > KEY_BYTES_MAX:
+        raise SqlError(Code.program_limit_exceeded, "key size too large")
+
+
+def check_sizes(row: Sequence[Any], value: bytes) -> None:
+    """A column at most 1 MiB, a row at most 2 MiB."""
+    for datum in row:
+        size = len(datum.encode()) if isinstance(datum, str) else len(datum) if isinstance(datum, bytes) else 0
+        if size > COLUMN_BYTES_MAX:
+            raise SqlError(Code.program_limit_exceeded, "maximum column size exceeded")
+    if len(value) > ROW_BYTES_MAX:
+        raise SqlError(Code.program_limit_exceeded, "maximum row size exceeded")
+
+
+def differs(left: Any, right: Any) -> bool:
+    """Whether a column's value changed. NaN equals itself here; 1.0 and 1.00 have one key, but are told apart: then
+    the entry is deleted and put again, which is right too."""
+    if left is right:
+        return False
+    return bool(left != right) or type(left) is not type(right)
+
+
+class AccessCache:
+    """TableAccess objects by table; a schema change makes a new Table, hence a new entry."""
+
+    __slots__ = ("_accesses",)
+
+    def __init__(self) -> None:
+        self._accesses: dict[tuple[int, int, int], TableAccess] = {}
+
+    def of(self, snapshot: Snapshot, table: Table) -> TableAccess:
+        key = (snapshot.cluster, table.oid, table.version)
+        access = self._accesses.get(key)
+        if access is None or access.table is not table:
+            if len(self._accesses) >= ACCESSES_MAX:
+                self._accesses.clear()
+            access = self._accesses[key] = TableAccess(snapshot.cluster, table)
+        return access
+
+
+def table_access(cluster: int, table: Table) -> TableAccess:
+    """For those who need one once; plans share them through `AccessCache`."""
+    return TableAccess(cluster, table)
