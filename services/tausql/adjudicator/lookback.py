@@ -51,7 +51,9 @@ class Lookback:
         self.over = False
 
     def want(self, tau: int) -> None:
-        """Read back until everything above `tau` is known, in the background."""
+        """Read back until everything above `tau` is known, in the background. Not where that is forgotten anyway."""
+        if tau < self.recovered.forgotten:
+            return
         if tau < self._target:
             self._target = tau
         self._go_on()

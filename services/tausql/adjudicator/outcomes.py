@@ -62,15 +62,17 @@ class Outcomes:
 class Recovered:
     """The transactions of earlier epochs, read from the log's end (`last_seq`) backwards.
 
-    `seq_next` is the seq to go on below; every record with a tau at or above `tau_from` has been read."""
+    `seq_next` is the seq to go on below; every record with a tau at or above `tau_from` has been read and is known. Of
+    what lies below `forgotten` nothing can be said any more, however far the log is read."""
 
-    __slots__ = ("_decode", "_order", "seq_base", "seq_next", "tau_from", "taus")
+    __slots__ = ("_decode", "_order", "forgotten", "seq_base", "seq_next", "tau_from", "taus")
 
     def __init__(self, last_seq: int, trim_seq: int) -> None:
         self.taus: dict[bytes, int] = {}
         self.seq_base = trim_seq
         self.seq_next = last_seq
         self.tau_from = 1 << 63
+        self.forgotten = 0
         self._order: deque[tuple[int, bytes]] = deque()  # newest first
         self._decode = msgspec.msgpack.Decoder(Transaction).decode
         if last_seq == 0:
@@ -97,11 +99,12 @@ class Recovered:
                 self.taus[txn] = record.tau
                 self._order.append((record.tau, txn))
         self.seq_next = block[0].seq - 1
-        self.tau_from = 0 if self.seq_next == 0 else block[0].tau
+        self.tau_from = max(0 if self.seq_next == 0 else block[0].tau, self.forgotten)
 
     def forget(self, tau: int) -> None:
         """Transactions committed at or below `tau` are asked for no more."""
         while self._order and self._order[-1][0] <= tau:
             oldest, txn = self._order.pop()
             del self.taus[txn]
-            self.tau_from = max(self.tau_from, oldest + 1)
+            self.forgotten = max(self.forgotten, oldest + 1)
+            self.tau_from = max(self.tau_from, self.forgotten)

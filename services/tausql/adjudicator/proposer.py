@@ -272,8 +272,7 @@ class Proposer:
         elif not current:
             self._back(replica, first, self._limits.rest_seconds)
         elif answer.status == Status.ok:
-            if replica.full and upto >= first:
-                replica.full = False
+            replica.full = not answer.room
             replica.acknowledge(answer, upto, self.asked)
             self._advance()
             self._send(replica, {})

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from tausql.journal.entries import BaseEntry, Entry, LogEntry, LogState
-from tausql.protocol.journal import Append, Epoch, Record, Status
+from tausql.protocol.journal import Append, Epoch, Kind, Record, Status
 from tausql.runtime.check import I2, I3, I12, check
 
 
@@ -37,7 +37,11 @@ class Effects(Protocol):
         ...
 
     def has_room(self, size: int) -> bool:
-        """Whether the disk takes records of so many bytes."""
+        """Whether the disk takes records of so many bytes with room to spare: else holders should send no more."""
+        ...
+
+    def can_hold(self, size: int) -> bool:
+        """Whether records of so many bytes that are on their way already still fit."""
         ...
 
 
@@ -74,7 +78,7 @@ class Acceptor:
         if epoch < state.promised:
             return AppendAnswer(Status.fenced, 0)
         records = request.records
-        if records and not self.effects.has_room(_size(records)):
+        if records and not self._fits(records):
             return AppendAnswer(Status.full, 0)
         check(I2, not records or records[-1].epoch <= epoch, "a record above its append's epoch", epoch=epoch)
         previous = request.previous_seq
@@ -96,6 +100,14 @@ class Acceptor:
             self.commit_seq = commit_seq
             self.effects.committed(state.stream)
         return AppendAnswer(Status.ok, matched)
+
+    def _fits(self, records: list[Record]) -> bool:
+        """Whoever cannot begin an epoch for want of room cannot close time either, and nobody could read: what is no
+        transaction always fits, as promises do."""
+        size = _size(records)
+        if self.effects.has_room(size) or self.effects.can_hold(size):
+            return True
+        return all(record.kind != Kind.transaction for record in records)
 
     def _overlap(self, request: Append) -> int:
         """An append that begins inside the log: keep what is the same, cut at the first record of another epoch."""

@@ -321,4 +321,5 @@ class Replica:
 
     def _appended(self, status: Status, seq: int, promised: Epoch, limit: int, clock: int = 0) -> Appended:
         entry = self.membership.entry
-        return Appended(status, self.name, entry.incarnation, entry.known, promised, seq, limit, clock)
+        room = self._effects.has_room(0)
+        return Appended(status, self.name, entry.incarnation, entry.known, promised, seq, limit, clock, room)

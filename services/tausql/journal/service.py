@@ -86,6 +86,7 @@ class JournalService:
         self.persist: Callable[[Entry], None] = self._store.write
         self.log_state: Callable[[int], LogState] = self._store.stream
         self.has_room: Callable[[int], bool] = self._store.has_room
+        self.can_hold: Callable[[int], bool] = self._store.can_hold
         self.trim: Callable[[dict[int, int]], None] = self._store.trim
         self.fresh: Callable[[int, int, list[Record]], None] = self._tails.fresh
         self.committed: Callable[[int], None] = self._tails.committed

@@ -28,7 +28,8 @@ class JournalSettings(ServiceSettings):
     spare_bytes: int = Field(
         default=64 << 20,
         ge=0,
-        description="Records are refused when the disk has less free: four segments.",
+        description="Holders are told to send no more transactions (53100) when the disk has less free: four segments, "
+        "as much as may be on its way by then.",
     )
     waiting_bytes_max: int = Field(
         default=64 << 20, ge=1, description="Appends are refused (overloaded) while more waits for the next sync."

@@ -152,7 +152,7 @@ class Store:
             self._drop_doomed()
 
     def has_room(self, size: int) -> bool:
-        """Whether records of so many bytes may be taken: always false well before a promise would not fit."""
+        """Whether records of so many bytes fit with room to spare: false well before anything would not fit."""
         needed = self._waiting_bytes + size + self._spare_bytes
         if not self._reserved:
             needed += self._reserve_bytes  # it is laid by again first
@@ -160,6 +160,11 @@ class Store:
             return True
         self._free = self._disk.free_bytes()
         return self._free >= needed and self._ensure_reserve()
+
+    def can_hold(self, size: int) -> bool:
+        """Whether records of so many bytes fit at all, the reserve given up and half its size left for promises."""
+        free = self._disk.free_bytes() + (self._reserve_bytes if self._reserved else 0)
+        return free - self._waiting_bytes - size >= self._reserve_bytes // 2
 
     def _ensure_reserve(self) -> bool:
         file = self._disk.open(_RESERVE)

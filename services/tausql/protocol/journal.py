@@ -19,7 +19,7 @@ NO_EPOCH: Epoch = (0, 0)
 
 
 class Kind(IntEnum):
-    """What a record is. Acceptors do not look."""
+    """What a record is. Acceptors look only when their disk is full."""
 
     epoch_start = 1
     epoch_end = 2
@@ -133,6 +133,7 @@ class Appended(msgspec.Struct, tag="journal_appended", array_like=True, gc=False
     seq: int  # ok: the last seq this append matched; gap: the replica's last seq, a hint where to go back to
     limit: int  # the highest limit stored
     clock: int = 0  # the replica's clock.latest in microseconds, when it refused a limit
+    room: bool = True  # False: its disk is nearly full, send no more transactions
 
 
 class ReadLog(msgspec.Struct, tag="journal_read", array_like=True, gc=False):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from fake_surroundings import START_MICROS, FakeHost, FakeReply
 
 from tausql.adjudicator.answers import Answers
-from tausql.adjudicator.heartbeat import Heartbeat
+from tausql.adjudicator.heartbeat import CALM_LEAD_MICROS, Heartbeat
 from tausql.adjudicator.lead import Lead
 from tausql.protocol.adjudicator import Committed, Unresolved
 from tausql.protocol.tau import closing, commit_tau, micros_of
@@ -114,11 +114,17 @@ class Beats:
 
 
 def test_a_beat_counts_records_in_flight_and_closes_one_lead_ahead():
-    beats = Beats().start()
-    (beat,) = beats.out
+    beats = Beats()
+    beats.heartbeat.wrote()
+    (beat,) = beats.start().out
     assert (beat.stream, beat.epoch, beat.n, beat.commit_seq) == (2, (1, 1), 5, 3)
     assert beat.tau == closing(START_MICROS + 20 + 1_000)
     assert beats.judge.highest == beat.tau, "nothing may be assigned at or below it"
+
+
+def test_where_nobody_writes_time_is_closed_further_ahead():
+    (beat,) = Beats().start().out
+    assert beat.tau == closing(START_MICROS + 20 + CALM_LEAD_MICROS)
 
 
 def test_a_beat_covers_what_was_assigned_further_ahead():

@@ -53,6 +53,7 @@ class Ground:
         self.persist = self.store.write
         self.log_state = self.store.stream
         self.has_room = self.store.has_room
+        self.can_hold = self.store.can_hold
         self.trim = self.store.trim
         self.read = self.store.read
         self.waiting: list[Callable[[], None]] = []

@@ -12,6 +12,7 @@ from tausql.protocol.journal import (
     Append,
     Describe,
     Introduce,
+    Kind,
     Open,
     Probe,
     ReadLog,
@@ -262,14 +263,32 @@ def test_gaps_say_where_to_go_back_to(journal):
     assert (other.status, other.seq, other.promised) == (Status.gap, 0, (3, 1))
 
 
-def test_full_disk_refuses_records_but_promises(journal):
+def test_full_disk_says_so_takes_what_is_on_its_way_and_refuses_more(journal):
     disk = journal.replicas["journal-a"].disk
     disk.capacity = sum(file.size for file in disk.files.values())
     assert journal.call("journal-a", Open(journal.id, 0, EPOCH, "h")).status == Status.ok
-    assert journal.append("journal-a", 1, 1).status == Status.full
-    assert journal.append("journal-b", 1, 1).status == Status.ok
+    answer = journal.append("journal-a", 1, 1)
+    assert (answer.status, answer.room) == (Status.ok, False)  # out of the reserve
+    assert journal.append("journal-a", 2, 40_000).status == Status.full
+    assert journal.append("journal-b", 1, 1).room
     disk.capacity = 1 << 30
-    assert journal.append("journal-a", 1, 1).status == Status.ok
+    answer = journal.append("journal-a", 2, 1)
+    assert (answer.status, answer.room) == (Status.ok, True)
+
+
+def test_full_disk_takes_the_beginning_of_an_epoch_and_limits(journal):
+    journal.append("journal-a", 1, 1)
+    disk = journal.replicas["journal-a"].disk
+    disk.capacity = sum(file.size for file in disk.files.values()) - (3 << 20)
+    assert journal.append("journal-a", 2, 0, limit=journal.tau(500)).status == Status.ok
+    later = (EPOCH[0] + 1, 1)
+    start = Record(later, 2, 10_000, Kind.epoch_start, b"start")
+    limit = journal.tau(1_000)
+    answer = journal.call("journal-a", Append(journal.id, 0, later, EPOCH, 1, [start], 0, limit))
+    assert (answer.status, answer.seq, answer.limit, answer.room) == (Status.ok, 2, limit, False)
+    transaction = Record(later, 3, 10_001, Kind.transaction, b"payload")
+    refused = journal.call("journal-a", Append(journal.id, 0, later, later, 2, [transaction], 0, 0))
+    assert refused.status == Status.full
 
 
 def test_a_failed_sync_ends_the_process_before_anything_is_said(journal):
