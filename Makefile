@@ -6,8 +6,9 @@ DATA ?= .tausql
 ARGS ?=
 SEEDS ?= 20
 FIRST ?= 1
+PREFIX ?= /usr/local
 
-.PHONY: up down test lint types imports sim bench clean help
+.PHONY: up down test lint types imports sim bench install clean help
 
 help: ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -40,6 +41,9 @@ sim: $(BIN)/.installed ## Simulation: SEEDS=number of seeds, FIRST=the first one
 
 bench: $(BIN)/.installed ## The ordering application beside PostgreSQL with two synchronous standbys
 	$(BIN)/python -m loadtest.orders.bench $(ARGS)
+
+install: $(BIN)/.installed ## Put `tausql` on the PATH: a link in PREFIX/bin (/usr/local)
+	ln -sf $(CURDIR)/$(BIN)/tausql $(PREFIX)/bin/tausql
 
 clean: ## Remove what was made here, data too
 	rm -rf $(VENV) $(DATA) build *.egg-info services/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
