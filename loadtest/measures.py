@@ -37,12 +37,12 @@ def percentile(sorted_values: Sequence[float], fraction: float) -> float:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Processor time these processes have used so far; those that are gone count nothing."""
+    """Processor time these processes and their ended children have used so far."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError, ValueError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
+            total += sum(map(int, fields[11:15]))
     return total / TICKS
 
 
