@@ -50,7 +50,7 @@ class Judge:
             return Aborted(Reason.wrong_shard, 0, stranger)
         if tau_start <= conflicts.floor or tau_start <= schema.floor:
             return Aborted(Reason.floor, self.floor)
-        if schema.find(tau_start, request.schema) is not None:
+        if schema.find(tau_start, request.low, request.schema) is not None:
             return Aborted(Reason.schema)
         key = conflicts.find(request.txn, tau_start, writes, shares)
         if key is not None:
@@ -66,7 +66,7 @@ class Judge:
         self.highest = tau
         conflicts.record(tau, writes, shares)
         if request.changes:
-            schema.record(tau, request.changes)
+            schema.record(tau, request.low, request.changes)
         return tau
 
     def next_tau(self, latest: int, tau_start: int = 0) -> int:

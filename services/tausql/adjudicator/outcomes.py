@@ -67,7 +67,8 @@ class Recovered:
 
     __slots__ = ("_decode", "_order", "forgotten", "seq_base", "seq_next", "tau_from", "taus")
 
-    def __init__(self, last_seq: int, trim_seq: int) -> None:
+    def __init__(self, last_seq: int, trim_seq: int, last_tau: int = 0) -> None:
+        """`last_tau`: of the record at `last_seq`, 0 where that is not known."""
         self.taus: dict[bytes, int] = {}
         self.seq_base = trim_seq
         self.seq_next = last_seq
@@ -77,6 +78,8 @@ class Recovered:
         self._decode = msgspec.msgpack.Decoder(Transaction).decode
         if last_seq == 0:
             self.tau_from = 0
+        elif last_seq <= trim_seq and last_tau:
+            self.tau_from = last_tau  # all of the log is gone, as after a long calm; it still says how far it went
 
     @property
     def exhausted(self) -> bool:

@@ -71,6 +71,7 @@ class Proposer:
         "commit_seq",
         "commit_tau",
         "epoch",
+        "leaving",
         "limit",
         "log",
         "over",
@@ -103,6 +104,7 @@ class Proposer:
         self.commit_tau = 0
         self.limit = 0  # usable: a majority acknowledged it, or a higher one, under this epoch
         self.asked = 0  # the highest limit sent, or to be sent
+        self.leaving = False  # the log's last record, now and for ever, is EpochEnd
         self.over = False
         self.appends = 0
         self.resends = 0
@@ -181,6 +183,7 @@ class Proposer:
             self._transmit(replica, first, made[1], made[0], limit)
 
     def _encode(self, first: int, records: list[Record], limit: int) -> tuple[Encoded, int]:
+        upto = first + len(records) - 1
         append = Append(
             self._roster.fleet,
             self._stream,
@@ -190,8 +193,9 @@ class Proposer:
             records,
             self.commit_seq,
             limit,
+            self.leaving and upto == self.log.last_seq,
         )
-        return Encoded(append), first + len(records) - 1
+        return Encoded(append), upto
 
     def _transmit(self, replica: Replica, first: int, upto: int, message: Encoded, limit: int) -> None:
         replica.next_seq = upto + 1

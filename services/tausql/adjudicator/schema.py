@@ -2,42 +2,54 @@
 
 Schema is no key of the conflict table: every commit relies on some schema and none of them may refuse each other, and
 "changed since my snapshot" must be told apart from a row conflict. Two schema changes of one cluster meet because each
-lists relation 0 of its cluster both as relied on and as changed.
+lists relation 0 of its cluster both as relied on and as changed. Relation numbers are a cluster's own, and one stream
+judges for many clusters: alone they would have one cluster's CREATE TABLE refuse the commits of all others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+_RELATION_BITS = 32
+_CLUSTER_BYTES = 4  # of every key, at its start
+
+
+def cluster_of(key: bytes) -> int:
+    """The cluster a key belongs to."""
+    return int.from_bytes(key[:_CLUSTER_BYTES], "big")
+
 
 class SchemaChanges:
-    """Newest change tau per relation, above the floor."""
+    """Newest change tau per cluster and relation, above the floor."""
 
     __slots__ = ("_newest", "_relations_max", "floor")
 
     def __init__(self, floor: int, relations_max: int = 100_000) -> None:
         self.floor = floor  # what is forgotten lies at or below it
         self._relations_max = relations_max
-        self._newest: dict[int, int] = {}
+        self._newest: dict[int, int] = {}  # cluster << 32 | relation -> tau
 
     def __len__(self) -> int:
         return len(self._newest)
 
-    def find(self, tau_start: int, relied_on: Sequence[int]) -> int | None:
-        """The first relation changed after `tau_start`, or None. Only meaningful for tau_start above `floor`."""
+    def find(self, tau_start: int, key: bytes, relied_on: Sequence[int]) -> int | None:
+        """The first relation, of the cluster that `key` belongs to, changed after `tau_start`, or None. Only meaningful
+        for tau_start above `floor`."""
         newest = self._newest
         if newest:
+            cluster = cluster_of(key) << _RELATION_BITS
             for relation in relied_on:
-                if newest.get(relation, 0) > tau_start:
+                if newest.get(cluster | relation, 0) > tau_start:
                     return relation
         return None
 
-    def record(self, tau: int, changes: Sequence[int]) -> None:
-        """These relations changed at `tau`, the highest yet."""
+    def record(self, tau: int, key: bytes, changes: Sequence[int]) -> None:
+        """These relations of the cluster that `key` belongs to changed at `tau`, the highest yet."""
         newest = self._newest
+        cluster = cluster_of(key) << _RELATION_BITS
         for relation in changes:
-            newest.pop(relation, None)  # so that the dictionary stays in tau order
-            newest[relation] = tau
+            newest.pop(cluster | relation, None)  # so that the dictionary stays in tau order
+            newest[cluster | relation] = tau
         while len(newest) > self._relations_max:
             oldest = next(iter(newest))
             self.floor = max(self.floor, newest.pop(oldest))

@@ -33,13 +33,15 @@ class CandidateLimits(NamedTuple):
 
 
 class Won(NamedTuple):
-    """A majority granted `epoch`. `log` is what it adopts, `floor` what it starts above."""
+    """A majority granted `epoch`. `log` is what it adopts, `floor` what it starts above, `last_tau` the tau of the
+    log's last record (0 = not known)."""
 
     epoch: Epoch
     log: Log
     readback: Readback
     source: int
     floor: int
+    last_tau: int = 0
 
 
 class Candidate:
@@ -204,7 +206,8 @@ class Candidate:
         floor = max(grant.limit for grant in grants.values())
         log = Log(chosen.history, last_seq, chosen.trim_epoch, chosen.trim_seq, floor)
         readback = Readback(self._roster, self._stream, log, source)
-        won = Won(epoch, log, readback, source, floor)
+        last_tau = max(grant.last_tau for grant in grants.values() if _end(grant) == _end(chosen))
+        won = Won(epoch, log, readback, source, floor, last_tau)
         if last_seq <= chosen.trim_seq:
             self._win(won)
             return

@@ -120,7 +120,7 @@ class Tenure:
         self._closable_at = self._began
         self._waiting: deque[tuple[Commit, Reply]] = deque()
         self._timer: Timer | None = None
-        recovered = Recovered(won.log.last_seq, won.log.trim_seq)
+        recovered = Recovered(won.log.last_seq, won.log.trim_seq, won.last_tau)
         self.answers = Answers(host, metrics.answer_seconds.observe)
         self._outcomes = Outcomes(limits.outcomes_max)
         self._judge = Judge(
@@ -321,7 +321,8 @@ class Tenure:
         except ClockUnsure:
             latest = 0
         if latest:
-            self._extend(latest)
+            if not self.ending:
+                self._extend(latest)
             if self._judge.limit > closing(latest):
                 self._closable_at = now
             self._prune(latest)
@@ -362,6 +363,7 @@ class Tenure:
         self._judge.highest = tau
         self.heartbeat.ceiling = tau
         self._ending_seq = self.proposer.enqueue(tau, Kind.epoch_end, _encode(EpochEnd(tau)))
+        self.proposer.leaving = True
         self._flush_soon()
 
     def _finish(self) -> None:

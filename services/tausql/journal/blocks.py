@@ -84,15 +84,16 @@ def scan(data: bytes, name: str, sequence: int | None, last: bool) -> Iterator[B
     while offset < len(data):
         header = parse_header(data, offset)
         frames = None
+        after = offset + 1  # where the next block can begin, should this one be damaged
         if header is not None:
             length, found, checksum = header
-            end = offset + HEADER_BYTES + length
+            end = after = offset + HEADER_BYTES + length  # what looks like a block before that is what a client stored
             if sequence is not None and found != sequence:
                 raise DiskFailed(f"{name}: block {found} at byte {offset} where {sequence} belongs")
             if end <= len(data):
                 frames = parse_frames(data, offset + HEADER_BYTES, end, checksum)
         if header is None or frames is None:
-            if not last or _later_block(data, offset + 1):
+            if not last or _later_block(data, after):
                 raise DiskFailed(f"{name}: bad checksum at byte {offset}, inside the log")
             return
         yield Block(found, frames, end)

@@ -166,7 +166,9 @@ class Replica:
         if status is Status.ok:
             holder = self._holders.get(request.stream) or self._holder(request.stream)
             holder.peer = peer
-            if state.limit > limit:
+            if request.leaving:
+                holder.raised_at = NEVER
+            elif state.limit > limit:
                 holder.raised_at = self._monotonic()
         elif status is Status.gap and request.previous_seq > state.last_seq:
             self._ask_for_base(state)
@@ -317,6 +319,7 @@ class Replica:
             acceptor.commit_seq,
             state.trim_epoch,
             state.trim_seq,
+            state.last_tau,
         )
 
     def _appended(self, status: Status, seq: int, promised: Epoch, limit: int, clock: int = 0) -> Appended:

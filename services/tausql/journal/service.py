@@ -85,9 +85,7 @@ class JournalService:
         # the cores' effects, without a call in between
         self.persist: Callable[[Entry], None] = self._store.write
         self.log_state: Callable[[int], LogState] = self._store.stream
-        self.has_room: Callable[[int], bool] = self._store.has_room
         self.can_hold: Callable[[int], bool] = self._store.can_hold
-        self.trim: Callable[[dict[int, int]], None] = self._store.trim
         self.fresh: Callable[[int, int, list[Record]], None] = self._tails.fresh
         self.committed: Callable[[int], None] = self._tails.committed
         self.rebased: Callable[[int], None] = self._tails.rebased
@@ -312,6 +310,18 @@ class JournalService:
     def read(self, stream: int, seq: int, bytes_max: int) -> list[Record]:
         try:
             return self._store.read(stream, seq, bytes_max)
+        except DiskFailed as failure:
+            self._host.die(f"journal log: {failure}")
+
+    def has_room(self, size: int) -> bool:
+        try:
+            return self._store.has_room(size)
+        except DiskFailed as failure:  # the reserve is laid by again here
+            self._host.die(f"journal log: {failure}")
+
+    def trim(self, wanted: dict[int, int]) -> None:
+        try:
+            self._store.trim(wanted)
         except DiskFailed as failure:
             self._host.die(f"journal log: {failure}")
 

@@ -217,7 +217,8 @@ class Store:
     # reading
 
     def read(self, stream: int, seq: int, bytes_max: int) -> list[Record]:
-        """Records from `seq` on (above the trim point), about `bytes_max` of them and at least one entry's.
+        """Records from `seq` on (above the trim point), at most `bytes_max` of them but at least one entry's: that one
+        alone may nearly fill a message.
 
         Of what waits for `flush` too: ask only when not `dirty` if that matters. Raises DiskFailed."""
         state = self.streams.get(stream)
@@ -227,7 +228,7 @@ class Store:
         row = index.row_of(seq)
         found: list[Record] = []
         size = 0
-        while row < len(index) and (not found or size < bytes_max):
+        while row < len(index) and (not found or size + index.lengths[row] <= bytes_max):
             records = self._entry_records(stream, index, row)
             end = index.firsts[row + 1] if row + 1 < len(index) else state.last_seq + 1
             start, stop = seq - records[0].seq, end - records[0].seq

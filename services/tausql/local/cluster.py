@@ -67,7 +67,11 @@ def alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # gone meanwhile, or a system without /proc
+        return not Path("/proc/self").exists()
+    return state != "Z"  # ended, and its parent has not asked how yet
 
 
 def port_free(host: str, port: int) -> bool:

@@ -51,13 +51,21 @@ class Commits:
         self._deadline_seconds = deadline_seconds
         self._holder_seconds = holder_seconds
         self._beyond_seconds = beyond_seconds
+        self._in_flight: dict[Wait[object], Holder] = {}
+        placement.on_change = self._superseded
 
     async def commit(self, tau_start: int, buffer: WriteBuffer, schema: set[int], changes: set[int]) -> int:
         """The tau_commit. Raises SqlError: 40001 when it is certain that nothing happened, 40003 when nothing is
         certain, 53100 when the journal is full."""
         request, holder = await self._prepare(tau_start, buffer, schema, changes)
         began = self._host.monotonic()
-        answer = await self._send(holder, request)
+        wait: Wait[object] = Wait()
+        self._in_flight[wait] = holder
+        try:
+            holder.client.commit(request, self._deadline_seconds + ANSWER_SECONDS_BEYOND, wait.resolve)
+            answer = await wait
+        finally:
+            del self._in_flight[wait]
         if not isinstance(answer, Committed | Aborted):
             if isinstance(answer, Failure) and answer.unsent:
                 raise _retry("the adjudicator has no room", answer.message)
@@ -119,10 +127,13 @@ class Commits:
             if holder is not None:
                 return holder
 
-    def _send(self, holder: Holder, request: Commit) -> Wait[object]:
-        wait: Wait[object] = Wait()
-        holder.client.commit(request, self._deadline_seconds + ANSWER_SECONDS_BEYOND, wait.resolve)
-        return wait
+    def _superseded(self) -> None:
+        """A holder that has stopped without dying never answers; its successor knows what became of its commits."""
+        holders = self._placement.holders
+        for wait, holder in list(self._in_flight.items()):
+            now = holders.get(holder.stream)
+            if now is not None and now.epoch > holder.epoch:
+                wait.resolve(None)
 
     def _refused(self, aborted: Aborted, holder: Holder) -> NoReturn:
         """It has not committed and never will: say why."""

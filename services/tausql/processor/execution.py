@@ -6,7 +6,7 @@ a stale plan is OC001, and the client retries the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tausql.processor.coroutines import turn
@@ -41,10 +41,24 @@ _LOOKUP_ERRORS = frozenset(
 )
 
 
+_TYPE_ERRORS = frozenset((Code.datatype_mismatch, Code.undefined_function))
+
+
 class Executor:
     """Plans and runs statements of one session."""
 
-    __slots__ = ("_catalogue", "_clock", "_plans", "_random", "_random_bytes", "_snapshots", "_state", "_system")
+    __slots__ = (
+        "_busy_since",
+        "_catalogue",
+        "_clock",
+        "_pause",
+        "_plans",
+        "_random",
+        "_random_bytes",
+        "_snapshots",
+        "_state",
+        "_system",
+    )
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
@@ -57,6 +71,8 @@ class Executor:
         self._random: Callable[[], float] = chance.random
         self._random_bytes: Callable[[int], bytes] = chance.randbytes
         self._clock: Callable[[], int] = self._now_us
+        self._pause: Callable[[], Awaitable[None] | None] = self._turn_when_busy
+        self._busy_since = 0.0
 
     # --- planning ------------------------------------------------------------------------------------------------
 
@@ -255,7 +271,12 @@ class Executor:
         old = prepared.plan
         assert old is not None
         assert prepared.statement is not None
-        plan = self.prepare(prepared.statement, snapshot, prepared.declared)
+        try:
+            plan = self.prepare(prepared.statement, snapshot, prepared.declared)
+        except SqlError as error:
+            if error.code in _TYPE_ERRORS and prepared.declared:
+                raise schema_changed() from error  # its parameters had these types in the old schema only
+            raise
         if plan.parameter_types != old.parameter_types:
             raise schema_changed()
         if not prepared.name and prepared.described and not same_columns(old.columns, plan.columns):
@@ -266,10 +287,20 @@ class Executor:
         if plan.columns is not None:
             portal.shape = prepared.shape(plan.columns, portal.codes, self._state.parameters.format)
 
+    def _turn_when_busy(self) -> Awaitable[None] | None:
+        """The loop's next turn for a statement that has not given way for long."""
+        host = self._state.shared.host
+        now = host.monotonic()
+        if now - self._busy_since <= BUSY_SECONDS:
+            return None
+        self._busy_since = now
+        return turn(host)
+
     def _context(self, transaction: Transaction, params: list[Any]) -> Context:
         parameters = self._state.parameters
         now_us = transaction.now_us()
         parameters.format.now_us = now_us
+        self._busy_since = self._state.shared.host.monotonic()
         return Context(
             params=params,
             now_us=now_us,
@@ -279,6 +310,7 @@ class Executor:
             clock=self._clock,
             random=self._random,
             random_bytes=self._random_bytes,
+            pause=self._pause,
         )
 
     def context(self, params: list[Any]) -> Context:

@@ -8,7 +8,7 @@ fenced).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tausql.processor.coroutines import Wait
 from tausql.protocol.adjudicator import AdjudicatorClient, Holding
@@ -69,6 +69,7 @@ class Placement:
         self._holders: dict[int, Holder] = {}
         self._waiting: list[Wait[None]] = []
         self._stopped = False
+        self.on_change: Callable[[], None] = lambda: None  # called before those who wait for a change go on
 
     def start(self) -> None:
         for watch in self._watches:
@@ -151,6 +152,7 @@ class Placement:
 
     def _merge(self) -> None:
         self._holders = _newest(holder for watch in self._watches for holder in watch.holders.values())
+        self.on_change()
         self._changed()
 
     def _changed(self) -> None:

@@ -105,6 +105,9 @@ class PreparedStatement:
                 self._shapes.clear()
             if old.parameter_types != plan.parameter_types:
                 self._decoders.clear()
+        if old is None:
+            # What $1 is was settled when the statement was prepared, and the client sends its values accordingly.
+            self.declared = plan.parameter_types
         self.plan = plan
         self.snapshot = snapshot
         self.path = path
@@ -137,7 +140,16 @@ class PreparedStatement:
             if len(self._decoders) >= SHAPES_MAX:
                 self._decoders.clear()
             self._decoders[bind.parameter_formats] = decoders
-        return [None if data is None else decode(data) for decode, data in zip(decoders, given, strict=True)]
+        at = 0
+        try:
+            values = []
+            for at, (decode, data) in enumerate(zip(decoders, given, strict=True)):  # noqa: B007
+                values.append(None if data is None else decode(data))
+            return values
+        except SqlError as error:
+            if error.code is Code.invalid_binary_representation:
+                error.message += f" in bind parameter {at + 1}"
+            raise
 
 
 class Portal:

@@ -97,9 +97,16 @@ class RegNames:
         else:
             found = next((key for key, (_, index) in snapshot.indexes.items() if index.oid == oid), None)
         if found is None:
-            return None
+            owner = snapshot.by_oid.get(oid - 1)  # the oid of a primary key is its table's and one
+            if owner is not None and owner.primary_key:
+                found = (owner.schema, owner.primary_key_name)
+        if found is None:
+            relation = self._system.by_oid(oid) if self._system is not None else None
+            if relation is None:
+                return None
+            found = (relation.schema, relation.name)
         schema, name = found
-        return name if schema in self._path() else f"{schema}.{name}"
+        return name if schema == "pg_catalog" or schema in self._path() else f"{schema}.{name}"
 
 
 def _parts(text: str) -> list[str]:

@@ -230,10 +230,7 @@ class StatementView:
 
     async def values(self, keys: list[bytes]) -> list[bytes | None]:
         """What storage holds under `keys`, own writes left out."""
-        transaction = self._transaction
-        rows = await transaction.read(self._versions, keys, [])
-        transaction.verified(self._versions)
-        return rows.values
+        return (await self._read(keys, [])).values
 
     async def page(self, scan: Scan) -> Page:
         """A page of what storage holds, own writes left out."""
@@ -243,6 +240,11 @@ class StatementView:
         transaction = self._transaction
         rows = await transaction.read(self._versions, gets, scans)
         transaction.verified(self._versions)
+        if len(rows.values) < len(gets):  # large rows: more than one answer holds
+            values = list(rows.values)
+            while len(values) < len(gets):
+                values += (await transaction.read(self._versions, gets[len(values) :], [])).values
+            rows = Rows(rows.newest, values, rows.pages)
         return rows
 
     # writes

@@ -40,6 +40,8 @@ def columns_of(state: SessionState, statement: Statement) -> tuple[ResultColumn,
         if name == "all":
             return text_columns(*_SHOW_ALL)
         return text_columns(state.parameters.show(name)[0])
+    if statement.kind == "set_config":
+        return text_columns(statement.options["label"])
     if statement.kind == "create_index" and statement.options.get("async"):
         return text_columns("job_id")
     if statement.kind == "call" and state.shared.procedures is not None:
@@ -64,6 +66,8 @@ async def run_utility(state: SessionState, executor: Executor, statement: Statem
         return await _ddl(state, executor, statement)
     if kind == "set":
         return _set(state, statement)
+    if kind == "set_config":
+        return _set_config(state, statement)
     if kind == "show":
         return _show(state, statement)
     if kind == "reset":
@@ -120,6 +124,15 @@ def _set(state: SessionState, statement: Statement) -> Answer:
     state.block.current()  # SET is part of a transaction
     state.parameters.set(name, options["value"], local)
     return Answer("SET")
+
+
+def _set_config(state: SessionState, statement: Statement) -> Answer:
+    """SET as a function: answers the value as SHOW would. Unlike SET LOCAL it says nothing outside a transaction."""
+    options = statement.options
+    state.block.current()
+    name: str = options["name"]
+    state.parameters.set(name, options["value"], options["local"])
+    return Answer("SELECT 1", text_columns(options["label"]), [[state.parameters.show(name)[1]]])
 
 
 def _show(state: SessionState, statement: Statement) -> Answer:

@@ -109,10 +109,12 @@ class Opened(msgspec.Struct, tag="journal_opened", array_like=True, gc=False):
     commit_seq: int
     trim_epoch: Epoch  # the log's base: (0, 0), 0 if nothing was trimmed
     trim_seq: int
+    last_tau: int = 0  # of the record at last_seq, trimmed or not; 0 = not known
 
 
 class Append(msgspec.Struct, tag="journal_append", array_like=True, gc=False):
-    """Call: these records follow (previous_epoch, previous_seq). `limit` 0 = unchanged."""
+    """Call: these records follow (previous_epoch, previous_seq). `limit` 0 = unchanged. `leaving`: with
+    them the log ends in the holder's EpochEnd, so that nobody need wait for it any more."""
 
     fleet: str
     stream: int
@@ -122,6 +124,7 @@ class Append(msgspec.Struct, tag="journal_append", array_like=True, gc=False):
     records: list[Record]
     commit_seq: int
     limit: int
+    leaving: bool = False
 
 
 class Appended(msgspec.Struct, tag="journal_appended", array_like=True, gc=False):

@@ -77,7 +77,7 @@ class Rows(msgspec.Struct, tag="rows", array_like=True, gc=False):
     before every clock has passed it."""
 
     newest: int
-    values: list[bytes | None]  # of the gets
+    values: list[bytes | None]  # of the gets; of the first ones only where all would not fit into an answer: ask on
     pages: list[Page]  # of the scans
 
 

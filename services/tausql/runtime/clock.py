@@ -3,7 +3,8 @@
 A single reading of the wall clock is worthless for ordering commits: it can be off by anything and step back. Each
 source of time gives samples, which say "true time minus my own oscillator lay between these two"; a sample ages, by
 drift, into a wider one. A majority of sources is believed (`marzullo`). The bounds handed out never step back: an
-earlier lower bound stays true for ever, and an upper bound only becomes less tight.
+earlier lower bound stays true for ever, and an upper bound only becomes less tight. After a step back they stand still
+until time has caught up with them; too far back, and there is no time to be had: whoever waited would wait for long.
 
 All arithmetic is in whole microseconds; `raw` is an oscillator nobody adjusts (CLOCK_MONOTONIC_RAW).
 """
@@ -19,6 +20,7 @@ from tausql.runtime.marzullo import Claim, agree, falsetickers
 
 SAMPLES_MAX = 8  # of one source: the best of them counts
 ERROR_UNKNOWN_US = 1 << 62
+HELD_US_MAX = 1_000_000  # how far behind its own last word a clock may be and still stand still for it
 
 
 class Sample(NamedTuple):
@@ -89,6 +91,10 @@ def _width(claim: Claim) -> int:
     return claim.high - claim.low
 
 
+def _set_back(behind_us: int) -> str:
+    return f"the clock has been set back: it is {behind_us} us behind what it said before"
+
+
 class EstimatedClock:
     """A `Clock` on an oscillator and what an `Estimator` makes of it.
 
@@ -125,6 +131,8 @@ class EstimatedClock:
         if latest > self._latest:
             self._latest = latest
         else:
+            if self._latest - latest > HELD_US_MAX:
+                raise ClockUnsure(_set_back(self._latest - latest))
             self.holds += latest < self._latest
             latest = self._latest
         return self._new(Interval, (earliest, latest))
@@ -135,12 +143,15 @@ class EstimatedClock:
 
     def unsure(self) -> str:
         """Why there is no time to be had; empty where there is."""
-        error_us = self.error_us()
-        if error_us == ERROR_UNKNOWN_US:
+        agreed = self._estimator.agreed
+        if agreed is None:
             return self._estimator.reason
-        if error_us > self._error_us_max:
-            return f"the error bound is {error_us} us, more than {self._error_us_max}"
-        return ""
+        raw = self._read_us()
+        claim = agreed.aged(raw, self._drift_ppm)
+        if _width(claim) > 2 * self._error_us_max:
+            return f"the error bound is {_width(claim) // 2} us, more than {self._error_us_max}"
+        behind = self._latest - (raw + claim.high)
+        return _set_back(behind) if behind > HELD_US_MAX else ""
 
     def error_us(self) -> int:
         """Half the interval's width just now; `ERROR_UNKNOWN_US` where there is none."""
@@ -193,6 +204,8 @@ class HostClock:
         if latest > self._latest:
             self._latest = latest
         else:
+            if self._latest - latest > HELD_US_MAX:
+                raise ClockUnsure(_set_back(self._latest - latest))
             self.holds += latest < self._latest
             latest = self._latest
         return self._new(Interval, (earliest, latest))
@@ -207,7 +220,8 @@ class HostClock:
         if not self._error_from <= wall < self._error_until:
             self._refresh(wall)
         if self._error is not None:
-            return ""
+            behind = self._latest - (wall + self._error)
+            return _set_back(behind) if behind > HELD_US_MAX else ""
         bound = self._bound_us()
         if bound is None:
             return "the kernel says its clock is not synchronised, and no assumed error is set"

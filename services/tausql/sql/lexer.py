@@ -73,7 +73,14 @@ def tokens(text: str) -> list[Token]:
             end = closing + end - at
             found.append(Token(DOLLAR, text[at:end], at))
         elif kind != "space":
-            found.append(Token(str(kind), token.group(), at))
+            text_of = token.group()
+            if text_of == '""':
+                raise SqlError(
+                    Code.syntax_error, 'zero-length delimited identifier at or near """"', position=at + 1
+                )
+            if kind == "escape" and "\\" in text_of and "\0" in _unescape(text_of[2:-1]):
+                raise SqlError(Code.character_not_in_repertoire, 'invalid byte sequence for encoding "UTF8": 0x00')
+            found.append(Token(str(kind), text_of, at))
         at = end
     return found
 

@@ -73,6 +73,10 @@ def _classify(text: str, tokens: list[Token]) -> Statement:
     words = [token.word for token in tokens]
     first = words[0]
     if first in _QUERY_WORDS:
+        if "SET_CONFIG" in words[1:4]:
+            found = utility.set_config(tokens, words)
+            if found is not None:
+                return Statement(found[0], text, tag=found[1], options=found[2])
         return _query(text, words)
     if first in ("INSERT", "UPDATE", "DELETE"):
         return _write(text, tokens, words)
@@ -120,12 +124,41 @@ _ENDED = _QUERY_WORDS | {"INSERT", "UPDATE", "DELETE"}
 def _check_end(text: str, tokens: list[Token]) -> None:
     """A statement that stops in the middle: sqlglot points at its last word, or takes that for an alias."""
     last = tokens[-1]
+    if tokens[0].word in _ENDED:
+        _check_pairs(tokens)
     if tokens[0].word not in _ENDED or (len(tokens) > 1 and tokens[-2].word in ("AS", ".")):
         return  # SET x TO on; a label may be any word
     if len(tokens) > 1 and tokens[-2].word in ("FROM", "WHERE", "SET", "AND") and last.word in _DANGLING:
         raise syntax_error_at(last.text, last.start)
     if last.word in _DANGLING or (last.kind == "operator" and last.text != "*") or last.text == ",":
         raise syntax_error_at_end(text)
+
+
+# Reserved words that no value and no item of a list begins with, and what cannot stand right before them.
+_NO_ITEM = frozenset(
+    "FROM WHERE ORDER GROUP HAVING LIMIT OFFSET FETCH UNION INTERSECT EXCEPT RETURNING AND OR THEN WHEN ELSE END AS"
+    " ASC DESC INTO USING ON IN FOR ) ]".split()
+)
+_NO_ALIAS = frozenset((",", ")"))  # a label of the select list may be any word
+_WANTS_ITEM = frozenset(", BY WHERE AND OR ON HAVING WHEN THEN ELSE = <> != < > <= >= + - / || %".split())
+
+
+def _check_pairs(tokens: list[Token]) -> None:
+    """Words with a gap between them that sqlglot closes by itself: `SELECT a, FROM t`, `ORDER BY a, DESC`."""
+    before = ""
+    for at, token in enumerate(tokens):
+        word = token.word
+        if before in _WANTS_ITEM and word in _NO_ITEM:
+            raise syntax_error_at(token.text, token.start)
+        if before == "AS" and word in _NO_ALIAS:
+            raise syntax_error_at(token.text, token.start)
+        if before == "::" and word == "DOUBLE" and _word_at(tokens, at + 1) != "PRECISION":
+            raise SqlError(Code.undefined_object, 'type "double" does not exist')
+        before = word
+
+
+def _word_at(tokens: list[Token], at: int) -> str:
+    return tokens[at].word if at < len(tokens) else ""
 
 
 _NOT_SUPPORTED_IN_QUERIES = (

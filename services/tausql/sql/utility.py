@@ -136,6 +136,26 @@ def _set(tokens: Sequence[Token], words: Sequence[str]) -> Classified:
     return "set", "SET", options
 
 
+def set_config(tokens: Sequence[Token], words: Sequence[str]) -> Classified | None:
+    """SELECT set_config('name', 'value', true | false) [AS label]; None for any other use of the function."""
+    at = 3 if words[1:3] == ["PG_CATALOG", "."] else 1
+    if words[at : at + 2] != ["SET_CONFIG", "("] or words[at + 7 : at + 8] != [")"]:
+        return None
+    label = "set_config"
+    rest = tokens[at + 8 :]
+    if len(rest) == 2 and rest[0].word == "AS":
+        label = name_value(rest[1]) or ""
+    elif rest:
+        return None
+    name, value = string_value(tokens[at + 2]), string_value(tokens[at + 4])
+    local = words[at + 6]
+    if name is None or value is None or not label or words[at + 3] != "," or words[at + 5] != ",":
+        return None
+    if local not in ("TRUE", "FALSE"):
+        return None
+    return "set_config", "SELECT 1", {"name": name, "value": value, "local": local == "TRUE", "label": label}
+
+
 def _dotted(tokens: Sequence[Token], at: int) -> tuple[str, int]:
     parts: list[str] = []
     while True:

@@ -27,6 +27,7 @@ from tausql.storage.schema import SchemaHistory, cluster_of
 from tausql.storage.versions import Ascending, Descending, VersionReader
 
 Answer = Rows | StaleSchema | TooOld | NotHere
+_GETS_UNCOUNTED = 4  # of 2 MiB each at most
 
 
 class EntryWithoutRow(Exception):
@@ -42,6 +43,7 @@ class PageLimits:
     rows_max: int = 10_000
     bytes_max: int = 1 << 20  # of one answer, over all its scans; one row may exceed it
     examined_max: int = 5_000  # keys looked at, those that failed the tests included
+    gets_bytes_max: int = 8 << 20  # of one answer's gets; one row and the pages on top of it still fit into a message
 
 
 class Reader:
@@ -83,7 +85,10 @@ class Reader:
         if reader is None:
             reader = self._scanning = VersionReader(self._engine.iterate())
         reader.newest = 0
-        values = [reader.get(key, tau) for key in gets]
+        if len(gets) <= _GETS_UNCOUNTED:
+            values = [reader.get(key, tau) for key in gets]
+        else:
+            values = self._values(gets, tau, reader)
         if not scans:
             return Rows(reader.newest, values, [])
         fetcher = self._fetching
@@ -91,7 +96,7 @@ class Reader:
             fetcher = self._fetching = VersionReader(self._engine.iterate())
         fetcher.newest = 0
         pages: list[Page] = []
-        room = self._limits.bytes_max
+        room = self._limits.bytes_max if len(values) == len(gets) else 0
         try:
             for scan in scans:
                 page, taken = self._page(scan, tau, reader, fetcher, room)
@@ -100,6 +105,19 @@ class Reader:
         except _Elsewhere:
             return NotHere(self._low, self._high)
         return Rows(max(reader.newest, fetcher.newest), values, pages)
+
+    def _values(self, gets: list[bytes], tau: int, reader: VersionReader) -> list[bytes | None]:
+        """The rows of as many of `gets` as one answer may hold."""
+        values: list[bytes | None] = []
+        room = self._limits.gets_bytes_max
+        for key in gets:
+            value = reader.get(key, tau)
+            values.append(value)
+            if value is not None:
+                room -= len(value)
+                if room <= 0:
+                    break
+        return values
 
     def read_schema(self, request: ReadSchema) -> SchemaVersions | TooOld:
         if request.tau < self.horizon:

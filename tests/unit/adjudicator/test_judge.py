@@ -22,7 +22,7 @@ def judge_of(stream=3, ranges=EVERYTHING, lead=1_000):
     return judge
 
 
-def commit(tau_start=NOW, writes=(b"k",), shares=(), schema=(), changes=(), deadline=TAU_MAX, txn=b"t"):
+def commit(tau_start=NOW, writes=(b"k",), shares=(), schema=(), changes=(), deadline=TAU_MAX, txn=b"t", low=b""):
     return Commit(
         txn,
         closing(tau_start),
@@ -33,8 +33,8 @@ def commit(tau_start=NOW, writes=(b"k",), shares=(), schema=(), changes=(), dead
         list(shares),
         list(schema),
         list(changes),
-        b"",
-        b"",
+        low,
+        low,
         b"",
     )
 
@@ -118,15 +118,26 @@ def test_a_schema_change_refuses_who_relied_on_the_old_one():
     assert isinstance(judge.judge(commit(micros_of(changed), [b"x"], schema=[7]), NOW), int)
 
 
+def test_a_schema_change_of_one_cluster_leaves_the_others_alone():
+    judge = judge_of()
+    one, other = (1).to_bytes(4, "big"), (2).to_bytes(4, "big")
+    changed = judge.judge(commit(NOW - 100, [one + b"catalogue"], schema=[0, 7], changes=[0, 7], low=one + b"c"), NOW)
+    assert isinstance(changed, int)
+    assert isinstance(judge.judge(commit(NOW - 100, [other + b"x"], schema=[7], low=other + b"x"), NOW), int)
+    late = commit(NOW - 100, [other + b"catalogue"], schema=[0, 7], changes=[0, 7], low=other + b"c")
+    assert isinstance(judge.judge(late, NOW), int)
+    assert judge.judge(commit(NOW - 100, [one + b"x"], schema=[7], low=one + b"x"), NOW).reason == Reason.schema
+
+
 def test_many_schema_changes_raise_the_floor():
     changes = SchemaChanges(0, relations_max=10)
     for relation in range(30):
-        changes.record(closing(relation + 1), [relation])
+        changes.record(closing(relation + 1), b"", [relation])
     assert len(changes) == 10
     assert changes.floor == closing(20)
     changes.forget(closing(25))
     assert len(changes) == 5
-    assert changes.find(closing(26), [25, 26]) == 26
+    assert changes.find(closing(26), b"", [25, 26]) == 26
 
 
 def test_the_lead_follows_unqueued_appends_within_its_cap():

@@ -331,3 +331,31 @@ def test_a_write_that_finds_no_room_leaves_the_file_as_it_was(tmp_path, monkeypa
         file.sync()
     file.close()
     disk.close()
+
+
+def test_a_read_is_never_larger_than_asked_but_for_one_entry():
+    store = open_store(SimulatedDisk(random.Random(1)))
+    for seq in range(1, 9):
+        record = Record((1, 1), seq, 100 * seq, 3, bytes(1000 if seq != 5 else 5000))
+        store.write(LogEntry(0, (1, 1), 0, seq - 1, [record]))
+    store.flush()
+    sizes = [[len(record.payload) for record in store.read(0, seq, 2500)] for seq in range(1, 9)]
+    assert sizes == [[1000, 1000]] * 3 + [[1000], [5000], [1000, 1000], [1000, 1000], [1000]]
+
+
+def test_a_torn_record_that_holds_what_looks_like_a_block_is_cut():
+    other, disk = SimulatedDisk(random.Random(1)), SimulatedDisk(random.Random(1))
+    store = open_store(other)
+    append(store, 0, 1, 1)
+    store.flush()
+    block = bytes(other.files[segment_name(1)].content)
+    store = open_store(disk)
+    append(store, 0, 1, 1)
+    store.flush()
+    synced = contents(store)
+    whole = len(disk.files[segment_name(1)].content)
+    store.write(LogEntry(0, EPOCH, 0, 1, [Record(EPOCH, 2, 10_000_000, 3, block)]))
+    store.flush()
+    data = bytes(disk.files[segment_name(1)].content)
+    for size in range(whole, len(data)):
+        assert contents(open_store(disk_with(data[:size]))) == synced

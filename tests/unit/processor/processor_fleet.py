@@ -92,6 +92,7 @@ class FakeStorage:
         self.data = data
         self.mood = "answer"
         self.page_rows_max = 1000
+        self.gets_max = 1000  # more are answered in part
         process.network.serve("storage", Routes(calls={Read: self.read, ReadSchema: self.read_schema}))
 
     def _moody(self, reply: Reply) -> bool:
@@ -115,7 +116,7 @@ class FakeStorage:
         rows = data.at(request.tau)
         pages = [page_of(rows, scan, self.page_rows_max) for scan in request.scans]
         touched = list(request.gets) + [key for page in pages for key in page.keys]
-        values = [rows.get(key) for key in request.gets]
+        values = [rows.get(key) for key in request.gets[: self.gets_max]]
         reply.answer(Rows(data.newest(touched, request.tau), values, pages))
 
     def read_schema(self, request: ReadSchema, reply: Reply) -> None:

@@ -72,6 +72,20 @@ def test_a_commit_is_seen_by_whoever_starts_after_its_answer(seed: int) -> None:
         assert run(fleet, read(fleet, A, (number + 1) % 2)) == value
 
 
+def test_rows_that_one_answer_cannot_hold_are_asked_for_again() -> None:
+    fleet = TestFleet()
+    keys = [row_key([number]) for number in range(7)]
+    for key in keys:
+        run(fleet, put_and_commit(fleet, key, b"row " + key))
+    for storage in fleet.storages:
+        storage.gets_max = 3
+
+    async def get() -> list[bytes | None]:
+        return await begin(fleet).statement(((TABLE, 0),), False).get(TABLE, keys)
+
+    assert run(fleet, get()) == [b"row " + key for key in keys]
+
+
 def test_a_read_is_shown_only_once_every_clock_has_passed_it() -> None:
     fleet = TestFleet()
     transaction = run(fleet, put_and_commit(fleet, A, b"1"))
@@ -293,6 +307,16 @@ def test_a_lost_answer_is_settled_with_the_next_holder(
         assert failure(fleet, put_and_commit(fleet, A, b"1")).code is Code.serialization_failure
     assert len(fleet.data.received) == 1
     assert fleet.processor.metrics.outcomes_asked == 1
+
+
+def test_a_holder_that_sleeps_is_not_waited_for_once_it_has_a_successor() -> None:
+    fleet = TestFleet()
+    fleet.adjudicators[0].mood = "mute"
+    fleet.world.at(0.05, None, fleet.adjudicators[1].hold, True, (2, 2))
+    began = fleet.world.now
+    assert run(fleet, put_and_commit(fleet, A, b"1")).tau_commit == fleet.data.commits[0][0]
+    assert fleet.world.now - began < 1.0
+    assert len(fleet.data.received) == 1
 
 
 def test_a_lost_answer_of_a_holder_that_stays_is_asked_for() -> None:

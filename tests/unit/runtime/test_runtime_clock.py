@@ -161,6 +161,28 @@ def test_host_clock_takes_its_bound_from_the_kernel_and_asks_again_after_a_while
         clock.now()
 
 
+def test_a_clock_set_far_back_is_unsure_until_time_has_caught_up():
+    wall = 50_000_000
+    host_clock = HostClock(lambda: wall, lambda: 50, 100, refresh_us=1000)
+    before = host_clock.now()
+    wall -= 3_000_000
+    assert not host_clock.ready
+    with pytest.raises(ClockUnsure, match="set back"):
+        host_clock.now()
+    wall += 2_500_000
+    assert host_clock.ready
+    assert host_clock.now() == before
+
+    estimator = Estimator(["a"], 200)
+    clock = EstimatedClock(estimator, lambda: 0, 20_000)
+    estimator.add("a", Sample(0, 5_000_000, 5_000_010))
+    clock.now()
+    estimator.add("a", Sample(0, 10, 20))
+    assert not clock.ready
+    with pytest.raises(ClockUnsure, match="set back"):
+        clock.now()
+
+
 def test_host_clock_without_a_bound_is_unsure():
     clock = HostClock(lambda: 5, lambda: None, 100)
     with pytest.raises(ClockUnsure, match="not synchronised"):

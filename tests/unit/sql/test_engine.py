@@ -134,6 +134,9 @@ class Views:
     oid = 12000
     columns = (("oid", type_by_name("oid")), ("name", type_by_name("text")))
 
+    def by_oid(self, oid: int) -> Views | None:
+        return None
+
     def find(self, schema: str | None, name: str, search_path: tuple[str, ...]) -> Views | None:
         return self if name == "pg_things" and schema in (None, "pg_catalog") else None
 

@@ -173,3 +173,22 @@ def test_parked_reads_leave_in_order_of_tau_and_expire():
     assert parked.pop_due(20) == (20, replies[2])
     assert parked.pop_due(99) is None
     assert parked.highest == 0
+
+
+def test_gets_that_no_message_could_hold_are_answered_in_part():
+    engine = MemoryEngine()
+    applier = Applier(engine)
+    body = {row_key(number): bytes([number]) * 1000 for number in range(20)}
+    applier.apply(Delivery(FLEET, [delivered(10, body)], 10, ()))
+    reader = Reader(engine, applier.schema, b"", b"", 0, PageLimits(gets_bytes_max=5_000))
+    keys = [row_key(number) for number in range(20)]
+    answer = reader.read(Read(10, (), keys, [Scan(*ROWS)]))
+    assert isinstance(answer, Rows)
+    assert answer.values == [body[key] for key in keys[:5]]
+    assert (answer.pages[0].keys, answer.pages[0].resume) == ([], ROWS[0]), "the page comes with the rest"
+    found: list[bytes | None] = []
+    while len(found) < len(keys):
+        rest = reader.read(Read(10, (), keys[len(found) :], []))
+        assert isinstance(rest, Rows)
+        found += rest.values
+    assert found == [body[key] for key in keys]

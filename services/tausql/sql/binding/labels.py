@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from tausql.sql.expressions.parsing import function_name
+from tausql.sql.expressions.parsing import INTERVAL_LITERAL, function_name
 from tausql.sql.expressions.type_names import type_and_typmod
 from tausql.sql.lexer import truncated
 
@@ -53,7 +53,7 @@ def _figure(node: exp.Expr) -> tuple[str, int]:
         return "array", 2
     if isinstance(node, exp.Subquery):
         return _subquery_label(node)
-    if isinstance(node, exp.Interval):
+    if isinstance(node, exp.Interval) or (isinstance(node, exp.Anonymous) and node.this == INTERVAL_LITERAL):
         return "interval", 1
     if isinstance(node, exp.ParseJSON):
         return "json", 1

@@ -214,12 +214,22 @@ def _set_operation(binder: Binder, node: exp.Expr, link: OuterLink | None, env: 
             break
         chain.append(first)
         first = first.this
+    if not isinstance(first, exp.Subquery):
+        _check_bare(first, type(chain[-1]).__name__.lower())
+    for step, following in zip(chain[1:], chain, strict=False):
+        _check_bare(step.expression, type(following).__name__.lower())
     query = bind_query(binder, first, link, env)
     for step in reversed(chain):
         query = _combine(binder, step, query, bind_query(binder, step.expression, link, env))
     query.order = sort_positions(node.args.get("order"), query.columns, "UNION/INTERSECT/EXCEPT")
     query.limit, query.offset = bind_limits(binder, node, link, env)
     return query
+
+
+def _check_bare(query: exp.Expr, operation: str) -> None:
+    """ORDER BY and LIMIT end a query: what comes before a UNION has them in parentheses only."""
+    if not isinstance(query, exp.Subquery) and any(query.args.get(key) for key in ("order", "limit", "offset")):
+        raise SqlError(Code.syntax_error, f'syntax error at or near "{operation}"')
 
 
 def _combine(binder: Binder, node: exp.Expr, left: BoundQuery, right: BoundQuery) -> BoundSetOperation:

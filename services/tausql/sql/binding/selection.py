@@ -168,6 +168,7 @@ class SelectBlock:
                     Code.invalid_column_reference,
                     "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
                 )
+            self._settle(position)
             self.order.append((position, ordered))
         if self.distinct_on is not None and self.order:
             leading = [position for position, _ in self.order[: len(set(self.distinct_on))]]
@@ -176,6 +177,18 @@ class SelectBlock:
                     Code.invalid_column_reference,
                     "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
                 )
+
+    def _settle(self, position: int) -> None:
+        """What is sorted by has a type: an untyped literal is text."""
+        if self.at(position).name != "unknown":
+            return
+        count = len(self.targets)
+        if position < count:
+            target = self.targets[position]
+            target.expr = settle(target.expr, self.binder.params)
+            target.column.type = target.expr.type
+        else:
+            self.hidden[position - count] = settle(self.hidden[position - count], self.binder.params)
 
     def _bind_distinct_on(self, on: exp.Expr) -> None:
         items = on.expressions if isinstance(on, exp.Tuple) else [on]

@@ -87,6 +87,9 @@ class FromClause:
         else:
             names.columns = [*left_names.columns, *right_names.columns]
             on = join.args.get("on")
+            natural = (join.args.get("method") or "").upper() == "NATURAL"
+            if on is None and not natural and (side or (join.args.get("kind") or "").upper() == "INNER"):
+                raise SqlError(Code.syntax_error, "syntax error: a JOIN needs an ON or USING clause")
             if on is not None:
                 scope = BlockScope(self.binder, names, self.link, self.env).in_clause("JOIN conditions")
                 condition = conjuncts(as_boolean(scope.expression(on), "JOIN/ON", self.binder.params))

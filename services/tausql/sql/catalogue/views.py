@@ -214,5 +214,8 @@ class CatalogueViews:
                 return view
         return None
 
+    def by_oid(self, oid: int) -> View | None:
+        return next((view for view in self._views.values() if view.oid == oid), None)
+
     def function(self, schema: str | None, name: str, arguments: Sequence[Type]) -> View | None:
         return None

@@ -27,6 +27,8 @@ from tausql.sql.execution.subplans import Subplans, Value
 from tausql.sql.expressions.context import Context
 
 OUTER_ROWS: Final = 256  # of one batched read
+PAIRS: Final = 10_000  # compared between two looks at whether others wait: some milliseconds
+_END: Final[Row] = []
 
 Predicate = Callable[[Row, Context], bool]
 JoinKey = Callable[[Row, Context], Hashable]  # None: a NULL among the values, no match
@@ -71,21 +73,35 @@ class JoinNode(Node):
 
 
 class _JoinCursor:
-    """Pulls left batches, turns each into joined rows by `joined`, gives them out in batches."""
+    """Pulls left batches, turns each into joined rows by `joined`, gives them out in batches.
+
+    Joins are where few rows become much work. Those that compare pairs give None after every so many, so that even a
+    join without any result comes by here, and pauses, now and then.
+    """
 
     __slots__ = ("left", "pending", "run", "tail")
 
     def __init__(self, left: Cursor, run: Run) -> None:
         self.left = left
         self.run = run
-        self.pending: Iterator[Row] = iter(())
+        self.pending: Iterator[Row | None] = iter(())
         self.tail = False
 
     async def next(self) -> Batch:
+        pause = self.run.context.pause
         while True:
-            made = list(islice(self.pending, BATCH_ROWS))
-            if made:
-                return made
+            pending = self.pending
+            first = next(pending, _END)
+            if first is not _END:
+                made: Batch = []
+                if first is not None:
+                    made.append(first)
+                    made.extend(islice(iter(pending.__next__, None), BATCH_ROWS - 1))
+                if (wait := pause()) is not None:
+                    await wait
+                if made:
+                    return made
+                continue
             if self.tail:
                 return []
             rows = await self.left.next()
@@ -95,10 +111,10 @@ class _JoinCursor:
             else:
                 self.pending = await self.joined(rows)
 
-    async def joined(self, rows: Batch) -> Iterator[Row]:
+    async def joined(self, rows: Batch) -> Iterator[Row | None]:
         raise NotImplementedError
 
-    async def rest(self) -> Iterator[Row]:
+    async def rest(self) -> Iterator[Row | None]:
         return iter(())
 
 
@@ -152,12 +168,12 @@ class _HashCursor(_JoinCursor):
                 found.append(row)
         return table
 
-    async def joined(self, rows: Batch) -> Iterator[Row]:
+    async def joined(self, rows: Batch) -> Iterator[Row | None]:
         if self.table is None:
             self.table = await self._build()
         return self._probe(rows, self.table)
 
-    def _probe(self, rows: Batch, table: dict[Hashable, Batch]) -> Iterator[Row]:
+    def _probe(self, rows: Batch, table: dict[Hashable, Batch]) -> Iterator[Row | None]:
         node, context = self.node, self.run.context
         key_of, passes, kind = node.left_key, node.passes, node.kind
         if node.decides:
@@ -168,11 +184,14 @@ class _HashCursor(_JoinCursor):
             return
         nulls = [None] * node.right_width
         full = kind == "full"
+        pairs = 0
         for row in rows:
             key = key_of(row, context)
             found = False
             if key is not None:
-                for other in table.get(key, ()):
+                others = table.get(key, ())
+                pairs += len(others)
+                for other in others:
                     made = row + other
                     if passes is None or passes(made, context):
                         found = True
@@ -181,8 +200,11 @@ class _HashCursor(_JoinCursor):
                         yield made
             if not found and kind != "inner":
                 yield row + nulls
+            if pairs >= PAIRS:
+                pairs = 0
+                yield None
 
-    async def rest(self) -> Iterator[Row]:
+    async def rest(self) -> Iterator[Row | None]:
         if self.node.kind != "full":
             return iter(())
         if self.table is None:
@@ -225,20 +247,22 @@ class _LoopCursor(_JoinCursor):
         self.inner: Batch | None = None
         self.matched: set[int] = set()
 
-    async def joined(self, rows: Batch) -> Iterator[Row]:
+    async def joined(self, rows: Batch) -> Iterator[Row | None]:
         if self.inner is None:
             self.inner = await all_rows(self.node.right, self.run)
         return self._pairs(rows, self.inner)
 
-    def _pairs(self, rows: Batch, inner: Batch) -> Iterator[Row]:
+    def _pairs(self, rows: Batch, inner: Batch) -> Iterator[Row | None]:
         node, context = self.node, self.run.context
         passes, kind = node.passes, node.kind
         if node.decides:
             yield from (row for row in rows if keeps(row, inner, node, context))
             return
         nulls = [None] * node.right_width
+        pairs = 0
         for row in rows:
             found = False
+            pairs += len(inner)
             for at, other in enumerate(inner):
                 made = row + other
                 if passes is None or passes(made, context):
@@ -248,8 +272,11 @@ class _LoopCursor(_JoinCursor):
                     yield made
             if not found and kind != "inner":
                 yield row + nulls
+            if pairs >= PAIRS:
+                pairs = 0
+                yield None
 
-    async def rest(self) -> Iterator[Row]:
+    async def rest(self) -> Iterator[Row | None]:
         if self.node.kind != "full":
             return iter(())
         if self.inner is None:
@@ -290,7 +317,7 @@ class _IndexCursor(_JoinCursor):
         super().__init__(_Sliced(node.left.open(run)), run)
         self.node = node
 
-    async def joined(self, rows: Batch) -> Iterator[Row]:
+    async def joined(self, rows: Batch) -> Iterator[Row | None]:
         node, run = self.node, self.run
         if node.inner.subplans is not None:
             await node.inner.subplans.prepare([NO_ROW], run)
@@ -409,7 +436,7 @@ class _LateralCursor(_JoinCursor):
         super().__init__(_Sliced(node.left.open(run)), run)
         self.node = node
 
-    async def joined(self, rows: Batch) -> Iterator[Row]:
+    async def joined(self, rows: Batch) -> Iterator[Row | None]:
         node, run = self.node, self.run
         context = run.context
         if node.subplans is not None:
@@ -458,7 +485,7 @@ class _FunctionJoinCursor(_JoinCursor):
         super().__init__(node.left.open(run), run)
         self.node = node
 
-    async def joined(self, rows: Batch) -> Iterator[Row]:
+    async def joined(self, rows: Batch) -> Iterator[Row | None]:
         if self.node.subplans is not None:
             await self.node.subplans.prepare(rows, self.run)
         return self._pairs(rows)

@@ -130,6 +130,8 @@ class _ProjectSetCursor:
         while True:
             made = list(islice(self.pending, BATCH_ROWS))
             if made:
+                if (wait := self.run.context.pause()) is not None:
+                    await wait
                 return made
             rows = await self.child.next()
             if not rows:
@@ -195,6 +197,8 @@ class _FunctionCursor:
             if self.node.subplans is not None:
                 await self.node.subplans.prepare([NO_ROW], self.run)
             self.rows = self.node.values(NO_ROW, self.run.context)
+        if (wait := self.run.context.pause()) is not None:
+            await wait
         return list(islice(self.rows, BATCH_ROWS))
 
 

@@ -159,6 +159,8 @@ class _RecursiveCursor:
 
     async def next(self) -> Batch:
         node, run = self.node, self.run
+        if (wait := run.context.pause()) is not None:
+            await wait
         if not self.started:
             self.started = True
             rows = await all_rows(node.first, run)

@@ -64,7 +64,7 @@ class Binder:
 
 def refuse(node: exp.Expr) -> SqlError:
     """0A000 with the construct as SQL."""
-    text = node.sql(dialect="postgres").replace("\u0192", "")
+    text = node.sql(dialect="postgres").replace("\u0192", "").replace("\u0191", "")  # the mark, and in upper case
     return not_supported(f"{text[:200]} is not supported")
 
 

@@ -6,7 +6,7 @@ again in a simulation with the same outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,12 +37,17 @@ def _no_random_bytes(_count: int) -> bytes:
     raise SqlError(Code.internal_error, "no source of randomness in this context")
 
 
+def _no_pause() -> None:
+    return None
+
+
 class Context:
     """One execution of a statement.
 
     params: datums of $1, $2, ...; now_us, statement_now_us: microseconds since 2000-01-01 UTC; clock() the same for the
     wall; random() in [0, 1); subplans[i](row, context): the rows of Subquery i (the same list object as long as they do
-    not change); outer: rows of enclosing queries, innermost last.
+    not change); outer: rows of enclosing queries, innermost last; pause(): None, or what a statement that has kept the
+    processor for long awaits before it goes on, so that others run and it can be cancelled.
     """
 
     __slots__ = (
@@ -51,6 +56,7 @@ class Context:
         "now_us",
         "outer",
         "params",
+        "pause",
         "random",
         "random_bytes",
         "session",
@@ -69,6 +75,7 @@ class Context:
         random: Callable[[], float] = _no_random,
         random_bytes: Callable[[int], bytes] = _no_random_bytes,
         subplans: Sequence[Subplan] = (),
+        pause: Callable[[], Awaitable[None] | None] = _no_pause,
     ) -> None:
         self.params = params
         self.now_us = now_us
@@ -81,3 +88,4 @@ class Context:
         self.random_bytes = random_bytes
         self.subplans = subplans
         self.outer: list[Row] = []
+        self.pause = pause

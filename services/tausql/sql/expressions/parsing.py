@@ -44,6 +44,10 @@ _EXTRA: Final = frozenset(
 _NOT_CALLED_AFTER: Final = frozenset(("INTO", "TABLE", "REFERENCES", "UPDATE", "INDEX", "AS", "ONLY", "EXISTS", "VIEW"))
 _SUBSCRIPTED: Final = frozenset((TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.VAR, TokenType.IDENTIFIER))
 _JSON_ARROWS: Final = frozenset((TokenType.ARROW, TokenType.DARROW, TokenType.HASH_ARROW, TokenType.DHASH_ARROW))
+_JOIN_KINDS: Final = frozenset(
+    (TokenType.INNER, TokenType.LEFT, TokenType.RIGHT, TokenType.FULL, TokenType.OUTER, TokenType.CROSS,
+     TokenType.NATURAL)
+)  # fmt: skip
 _FIELD_WORDS: Final = frozenset(("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"))
 _LITERAL_TYPES: Final = frozenset(
     ("DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMETZ", "TEXT", "VARCHAR", "NUMERIC", "DECIMAL", "INT",
@@ -143,7 +147,9 @@ def edited(tokens: list[Token], sql: str) -> list[Token]:
         following = tokens[at + 1].token_type if at + 1 < count else None
         if kind is TokenType.PARAMETER and sql[token.start] == "@":
             raise not_supported("operator @ is not supported", "Use abs().")
-        if following is TokenType.L_PAREN and _is_call(token, out):
+        if kind is TokenType.JOIN and not (out and out[-1].token_type in _JOIN_KINDS):
+            out += [_at(token, TokenType.INNER, "INNER"), token]  # to be told from a comma when it has no ON
+        elif following is TokenType.L_PAREN and _is_call(token, out):
             out.append(_at(token, TokenType.VAR, MARK + token.text.lower()))
         elif kind in _JSON_ARROWS and following in (TokenType.STRING, TokenType.NUMBER):
             key = tokens[at + 1]
@@ -170,6 +176,11 @@ def edited(tokens: list[Token], sql: str) -> list[Token]:
             out += [token, _at(token, TokenType.R_PAREN, ")")]
         elif kind is TokenType.HEX_STRING and sql[token.start : token.start + 2].lower() == "0x":
             out.append(_at(token, TokenType.NUMBER, str(int(token.text, 16))))
+        elif kind is TokenType.BIT_STRING and sql[token.start : token.start + 2].lower() == "0b":
+            out.append(_at(token, TokenType.NUMBER, str(int(token.text, 2))))
+        elif kind is TokenType.NUMBER and _octal_digits(tokens, at):
+            at += 1
+            out.append(_at(token, TokenType.NUMBER, str(int(tokens[at].text[1:], 8))))
         elif kind is TokenType.NUMBER and _grouped_digits(tokens, at):
             at += 1
             out.append(_at(token, TokenType.NUMBER, (token.text + tokens[at].text).replace("_", "")))
@@ -201,6 +212,16 @@ def _grouped_digits(tokens: list[Token], at: int) -> bool:
     word = tokens[at + 1]
     digits = word.text.replace("_", "")
     return word.start == tokens[at].end + 1 and word.text.startswith("_") and digits.isdigit()
+
+
+def _octal_digits(tokens: list[Token], at: int) -> bool:
+    """0o17 arrives as a zero and a word right behind it."""
+    if at + 1 >= len(tokens) or tokens[at].text != "0":
+        return False
+    word = tokens[at + 1]
+    digits = word.text[1:].replace("_", "")
+    octal = word.text[:1] in ("o", "O") and digits != "" and set(digits) <= set("01234567")
+    return octal and word.start == tokens[at].end + 1
 
 
 def _type_start(before: list[Token]) -> int | None:

@@ -21,6 +21,7 @@ from tausql.sql.expressions.nodes import (
     IsNull,
     Not,
     Or,
+    Param,
     RowExpr,
     Slot,
     Subquery,
@@ -210,6 +211,8 @@ def _in_list(left: Expr, items: Sequence[Expr], outer_not: bool, binder: Binder)
     found = resolve_operator("=", common, common)
     wanted = found.arg_types[0]
     arg = coerce(left, wanted, -1, IMPLICIT, params)
+    # A parameter takes the common type, as in PostgreSQL, which makes an array of it: varchar, not text.
+    items = [coerce(item, common, -1, IMPLICIT, params) or item if isinstance(item, Param) else item for item in items]
     coerced = [coerce(item, wanted, -1, IMPLICIT, params) for item in items]
     usable = tuple(item for item in coerced if item is not None)
     if arg is None or len(usable) < len(items):

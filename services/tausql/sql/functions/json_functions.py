@@ -100,6 +100,11 @@ def _index(value: Any, at: int) -> Any:
     return _MISSING
 
 
+def _jsonb_index(value: Any, at: int) -> Any:
+    """A scalar is stored as an array of one in PostgreSQL, and `->` shows it."""
+    return _index(value if isinstance(value, (list, dict)) else [value], at)
+
+
 _MISSING: Final = object()
 
 
@@ -153,8 +158,9 @@ def _accessors() -> Iterator[Function]:
         ("#>", "#>>", "_text", _by_path),
     )
     for name, text_name, key, look in lookups:
-        yield operator(name, "jsonb", key, "jsonb", _compose(look, _jsonb_of, False))
-        yield operator(text_name, "jsonb", key, "text", _compose(look, _text_of, False))
+        in_jsonb = _jsonb_index if look is _index else look
+        yield operator(name, "jsonb", key, "jsonb", _compose(in_jsonb, _jsonb_of, False))
+        yield operator(text_name, "jsonb", key, "text", _compose(in_jsonb, _text_of, False))
         yield operator(name, "json", key, "json", _compose(look, _json_of, True))
         yield operator(text_name, "json", key, "text", _compose(look, _text_of, True))
     for prefix, parsed in (("jsonb", False), ("json", True)):

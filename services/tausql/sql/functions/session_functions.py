@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.functions.function import STABLE, VOLATILE, Function, declare
 from tausql.sql.types.builtin import ARRAYS, SCALARS
 
@@ -24,6 +24,16 @@ def _setting(context: Any, name: str, missing_ok: bool = False) -> str | None:
     if value is None and not missing_ok:
         raise SqlError(Code.undefined_object, f'unrecognized configuration parameter "{name}"')
     return value
+
+
+def _set_config(_name: str, _value: str, _local: bool) -> str:
+    raise not_supported("set_config is supported as SELECT set_config('name', 'value', true or false) only")
+
+
+def _is_visible(context: Any, oid: int) -> bool | None:
+    """Whether the relation's name alone finds it; NULL where there is no such relation."""
+    name = context.format.name_reg("class", oid) if context.format.name_reg is not None else None
+    return None if name is None else "." not in name
 
 
 def _format_type(oid: int | None, typmod: int | None) -> str | None:
@@ -56,6 +66,8 @@ def functions() -> Iterator[Function]:
     yield declare("pg_backend_pid() int4", lambda context: context.session.pid, volatility=STABLE, context=True)
     yield declare("current_setting(text) text", _setting, volatility=STABLE, context=True)
     yield declare("current_setting(text, bool) text", _setting, volatility=STABLE, context=True)
+    yield declare("set_config(text, text, bool) text", _set_config, volatility=VOLATILE)
+    yield declare("pg_table_is_visible(oid) bool", _is_visible, volatility=STABLE, context=True)
     yield declare("pg_is_in_recovery() bool", lambda: False, volatility=VOLATILE)
     yield declare("pg_client_encoding() name", lambda: "UTF8", volatility=STABLE)
     yield declare("format_type(oid, int4) text", _format_type, volatility=STABLE, strict=False)

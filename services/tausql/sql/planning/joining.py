@@ -279,6 +279,7 @@ class FromPlanner:
             return self._lateral(joined, item, conditions, kind)
         inner = [one for one in conditions if one.slots and one.slots <= tree_slots(item)]
         right, unused = self._tree(item, inner, None)
+        right = self._own(right, unused, inner)
         conditions = [one for one in conditions if one not in inner or one in unused]
         return self._hash_or_loop(joined, right, conditions, kind)
 
@@ -379,6 +380,7 @@ class FromPlanner:
         left, unused = self._tree(
             tree.left, pushed, wish if tree.kind == "left" and _owns_order(tree.left, wish) else None
         )
+        left = self._own(left, unused, pushed)
         conditions = [one for one in conditions if one not in pushed or one in unused]
         inside, on = self._inside(tree, on)
         if any(not one.pure for one in on):
@@ -392,6 +394,11 @@ class FromPlanner:
         right = self.filtered(right, missed)
         joined, _ = self._hash_or_loop(left, right, on, tree.kind)
         return self._local(joined, conditions)
+
+    def _own(self, joined: Joined, unused: Sequence[Condition], given: Sequence[Condition]) -> Joined:
+        """Tests what a side's own inner joins left untested (`ON false` reads no column) before that side is joined:
+        above an outer join it would mean something else."""
+        return self.filtered(joined, [one for one in unused if one not in given])
 
     def _inside(self, tree: Join, on: list[Condition]) -> tuple[list[Condition], list[Condition]]:
         """ON's conditions on the right side alone narrow that side before the join (of a left join)."""

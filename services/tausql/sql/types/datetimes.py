@@ -217,6 +217,10 @@ def _timetz_binary_in(data: bytes) -> TimeTz:
     if len(data) != 12:
         raise binary_length_error()
     us, west = _timetz.unpack(data)
+    if not 0 <= us <= DAY_US:
+        raise SqlError(Code.datetime_field_overflow, "time out of range")
+    if abs(west) >= 57_600:  # 16 hours
+        raise SqlError(Code.invalid_time_zone_displacement_value, "time zone displacement out of range")
     return us, west
 
 

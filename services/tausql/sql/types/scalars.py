@@ -119,7 +119,12 @@ def reg_codec(kind: str) -> Codec:
         if stripped == "-":
             return 0
         if stripped.isascii() and stripped.isdigit():
-            return int(stripped)
+            number = int(stripped)
+            if number >= 1 << 32:
+                raise SqlError(
+                    Code.numeric_value_out_of_range, f'value "{stripped}" is out of range for type oid'
+                )
+            return number
         if format.resolve_reg is None:
             raise SqlError(Code.undefined_object, f'{kind} "{text}" does not exist')
         return format.resolve_reg(kind, text)
@@ -210,7 +215,12 @@ def single_char_codec() -> Codec:
     def text_in(text: str, _format: SessionFormat, _typmod: int = -1) -> str:
         return text[:1] if text.isascii() else text.encode()[:1].decode("latin-1")
 
-    return text_in, lambda value, _format: value, lambda data: data.decode("latin-1"), lambda value: value.encode()
+    def binary_in(data: bytes) -> str:
+        if len(data) != 1:
+            raise binary_length_error()
+        return "" if data == b"\0" else bytes(data).decode("latin-1")
+
+    return text_in, lambda value, _format: value, binary_in, lambda value: value.encode() or b"\0"
 
 
 def bytea_in(text: str, _format: SessionFormat, _typmod: int = -1) -> bytes:
