@@ -10,7 +10,9 @@ import time
 from collections import Counter
 from functools import partial
 
+from tausql.simulation import mutations
 from tausql.simulation.breaking import GUARDS
+from tausql.simulation.marks import never_reached
 from tausql.simulation.scenario import Verdict, run_one
 
 TIMELINE_LINES = 60
@@ -18,12 +20,14 @@ TIMELINE_LINES = 60
 
 def report_failure(verdict: Verdict, options: argparse.Namespace) -> None:
     print(f"\nseed {verdict.seed} failed after {verdict.virtual_seconds:.3f} virtual seconds: {verdict.failure}")
-    for when, text in verdict.timeline[-TIMELINE_LINES:]:
+    lines = len(verdict.timeline) if options.trace else TIMELINE_LINES
+    for when, text in verdict.timeline[-lines:]:
         print(f"  {when:10.6f}  {text}")
     again = f"make sim SEEDS=1 FIRST={verdict.seed}"
     extra = f"--seconds {options.seconds:g} --streams {options.streams}"
     if options.broken:
         extra += f" --break {options.broken}"
+    extra += " --trace"
     print(f'repeat it with:  {again} ARGS="{extra}"', flush=True)
 
 
@@ -35,9 +39,12 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=2)
     parser.add_argument("--break", dest="broken", choices=sorted(GUARDS), default="", help="remove a guard")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--mutate", action="store_true", help="take every guard out in turn (simulation.mutations)")
+    parser.add_argument("--trace", action="store_true", help="print a failing run's whole timeline")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
     options = parser.parse_args()
-    os.environ.setdefault("PYTHONHASHSEED", "0")  # the order of sets is chance too
+    if options.mutate:
+        return mutations.main(["--processes", str(options.processes)])
     begun = time.monotonic()
     done = failures = acknowledged = events = 0
     virtual = 0.0
@@ -63,6 +70,9 @@ def main() -> int:
     print(f"\n{done} seeds in {seconds:.1f} s ({done / seconds:.2f} a second), {virtual / 3600:.2f} virtual hours,")
     print(f"{events} events, {acknowledged} transactions acknowledged, {failures} failed seeds")
     print("faults: " + (", ".join(f"{name} {count}" for name, count in sorted(faults.items())) or "none"))
+    missing = never_reached(marks)
+    if missing:
+        print("never reached: " + ", ".join(missing))
     print("reached: " + (", ".join(f"{name} {count}" for name, count in sorted(marks.items())) or "nothing"))
     return 1 if failures else 0
 

@@ -4,12 +4,13 @@ Lists make the order of writes visible: a reader of [1, 2, 3] has seen who came 
 committed transactions, the relations
 
     ww   wrote the element before yours          wr   wrote the last element you read
+    sh   shared the list before your element
     rt   was over before you began               rw   you read the list as it was before their element
 
-Snapshot isolation holds exactly when the union D of ww, wr and rt, followed by at most one rw, has no cycle (Cerone and
-Gotsman; Elle checks the same). Dropping rt gives plain snapshot isolation. Before that come the simple lies: an aborted
-or intermediate value read, an element twice, two readers who disagree on the order, a transaction that does not see its
-own append, an acknowledged append that nobody finds in the end.
+Snapshot isolation holds exactly when the union D of ww, wr, sh and rt, followed by at most one rw, has no cycle (Cerone
+and Gotsman; Elle checks the same). Dropping rt gives plain snapshot isolation. Before that come the simple lies: an
+aborted or intermediate value read, an element twice, two readers who disagree on the order, a transaction that does not
+see its own append, an acknowledged append that nobody finds in the end.
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ def check_history(attempts: Iterable[Attempt], strong: bool = True) -> None:
     dependencies = _dependencies(committed, writers, order)
     if strong:
         _add_real_time(dependencies, committed)
-    _check_acyclic(dependencies, _antidependencies(committed, writers, order))
+    antidependencies = _antidependencies(committed, writers, order, shared_only=False)
+    for source, targets in _antidependencies(committed, writers, order, shared_only=True).items():
+        for target in targets:
+            _link(dependencies, source, target, "shared a list before it was appended to by")
+    _check_acyclic(dependencies, antidependencies)
 
 
 def _writers(every: list[Attempt]) -> dict[tuple[str, int], Attempt]:
@@ -56,8 +61,13 @@ def _writers(every: list[Attempt]) -> dict[tuple[str, int], Attempt]:
 def _committed(every: list[Attempt], writers: dict[tuple[str, int], Attempt]) -> dict[int, Attempt]:
     """Acknowledged transactions, and those of unknown outcome of which somebody has seen something."""
     committed = {attempt.number: attempt for attempt in every if attempt.status == "ok"}
+    known: dict[str, tuple[int, ...]] = {}  # the longest list seen of each key: its beginnings need no second look
     for attempt in list(committed.values()):
         for operation in attempt.operations:
+            seen = known.get(operation.key, ())
+            if seen[: len(operation.values)] == operation.values:
+                continue
+            known[operation.key] = operation.values
             for value in operation.values:
                 writer = writers.get((operation.key, value))
                 if writer is None:
@@ -71,7 +81,7 @@ def _committed(every: list[Attempt], writers: dict[tuple[str, int], Attempt]) ->
     return committed
 
 
-def _strip_own(attempt: Attempt) -> list[tuple[str, tuple[int, ...]]]:
+def _strip_own(attempt: Attempt, shared_only: bool = False) -> list[tuple[str, tuple[int, ...]]]:
     """What a transaction read of others: its reads without its own appends at their ends."""
     own: dict[str, list[int]] = {}
     reads: list[tuple[str, tuple[int, ...]]] = []
@@ -85,7 +95,8 @@ def _strip_own(attempt: Attempt) -> list[tuple[str, tuple[int, ...]]]:
             if list(values[-len(mine) :]) != mine:
                 raise Anomaly(f"T{attempt.number} does not see its own append: {operation.key} is {list(values)}")
             values = values[: -len(mine)]
-        reads.append((operation.key, values))
+        if operation.shared or not shared_only:
+            reads.append((operation.key, values))
     return reads
 
 
@@ -95,9 +106,7 @@ def _check_internal(attempt: Attempt) -> None:
     seen: dict[str, tuple[int, ...]] = {}
     for key, values in _strip_own(attempt):
         if seen.setdefault(key, values) != values:
-            raise Anomaly(
-                f"T{attempt.number} read two snapshots: {key} was {list(seen[key])}, then {list(values)}"
-            )
+            raise Anomaly(f"T{attempt.number} read two snapshots: {key} was {list(seen[key])}, then {list(values)}")
 
 
 def _version_order(
@@ -127,9 +136,7 @@ def _version_order(
     return {key: values for key, (values, _) in longest.items()}
 
 
-def _check_whole(
-    number: int, key: str, values: tuple[int, ...], writers: dict[tuple[str, int], Attempt]
-) -> None:
+def _check_whole(number: int, key: str, values: tuple[int, ...], writers: dict[tuple[str, int], Attempt]) -> None:
     if not values:
         return
     last = writers[key, values[-1]]
@@ -163,6 +170,17 @@ def _positions(
     return {key: [writers[key, value].number for value in values] for key, values in order.items()}
 
 
+def _unread(committed: dict[int, Attempt], order: dict[str, tuple[int, ...]]) -> dict[str, list[int]]:
+    """Per key those whose appends nobody has read."""
+    read = {(key, value) for key, values in order.items() for value in values}
+    unread: dict[str, list[int]] = {}
+    for attempt in committed.values():
+        for key, value in attempt.appends():
+            if (key, value) not in read:
+                unread.setdefault(key, []).append(attempt.number)
+    return unread
+
+
 def _link(graph: Graph, source: int, target: int, why: str) -> None:
     if source != target:
         graph.setdefault(source, {}).setdefault(target, why)
@@ -172,14 +190,13 @@ def _dependencies(
     committed: dict[int, Attempt], writers: dict[tuple[str, int], Attempt], order: dict[str, tuple[int, ...]]
 ) -> Graph:
     graph: Graph = {}
+    unread = _unread(committed, order)
     for key, numbers in _positions(committed, writers, order).items():
         for before, after in pairwise(numbers):
             _link(graph, before, after, f"appended to {key} just before it")
         if numbers:  # acknowledged, never read: after everything that was
-            known = set(order[key])
-            for attempt in committed.values():
-                if any(where == key and value not in known for where, value in attempt.appends()):
-                    _link(graph, numbers[-1], attempt.number, f"appended to {key} before it")
+            for number in unread.get(key, ()):
+                _link(graph, numbers[-1], number, f"appended to {key} before it")
     for attempt in committed.values():
         if attempt.status == "ok":
             for key, values in _strip_own(attempt):
@@ -189,18 +206,18 @@ def _dependencies(
 
 
 def _antidependencies(
-    committed: dict[int, Attempt], writers: dict[tuple[str, int], Attempt], order: dict[str, tuple[int, ...]]
+    committed: dict[int, Attempt],
+    writers: dict[tuple[str, int], Attempt],
+    order: dict[str, tuple[int, ...]],
+    shared_only: bool,
 ) -> Graph:
+    """Who did not see whose append; `shared_only`: though it shared the list."""
     graph: Graph = {}
-    unread: dict[str, list[int]] = {}
-    for attempt in committed.values():
-        for key, value in attempt.appends():
-            if value not in order.get(key, ()):
-                unread.setdefault(key, []).append(attempt.number)
+    unread = _unread(committed, order)
     for attempt in committed.values():
         if attempt.status != "ok":
             continue
-        for key, values in _strip_own(attempt):
+        for key, values in _strip_own(attempt, shared_only):
             whole = order.get(key, ())
             if len(values) < len(whole):
                 following = [writers[key, whole[len(values)]].number]

@@ -6,7 +6,10 @@ storage replica, commits at whoever holds the stream, and asks for the outcome w
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,12 +20,16 @@ from tausql.protocol.tau import closing, micros_of
 from tausql.rpc.interface import Cause, Failure
 from tausql.runtime.fleet import Fleet
 from tausql.runtime.host import ClockUnsure
-from tausql.simulation.history import Attempt, Operation
+from tausql.simulation.checker import Anomaly
+from tausql.simulation.history import Attempt, Operation, Status
 from tausql.simulation.world import Process
 
 RELATION = 20_000
-READ_SECONDS, COMMIT_SECONDS = 3.0, 4.0
-UNKNOWN_AFTER_SECONDS = 40.0  # with every link healed an outcome is settled long before
+READ_SECONDS = 3.0
+TRANSACTION_SECONDS = 1.5
+UNKNOWN_AFTER_SECONDS = 20.0  # with every link healed an outcome is settled long before
+LIST_ITEMS_MAX = 30  # a longer list is retired: reading and checking it costs more than it tells
+SNAPSHOTS_KEPT = 40
 
 key_of = key_encoder(relation_prefix(1, RELATION), [KeyKind.text])
 _encode = msgspec.msgpack.Encoder().encode
@@ -30,26 +37,49 @@ _decode = msgspec.msgpack.Decoder(list[int]).decode
 _encode_body = msgspec.msgpack.Encoder().encode
 
 
-class Ledger:
-    """All attempts of a run, and the next unique value."""
+class Snapshot(NamedTuple):
+    """What somebody saw at a tau: whoever looks again must see the same, whenever and wherever."""
 
-    def __init__(self) -> None:
+    tau: int
+    keys: tuple[str, ...]
+    lists: tuple[tuple[int, ...], ...]
+
+
+class Ledger:
+    """All attempts of a run, the lists they work on, and the next unique value."""
+
+    def __init__(self, keys: int) -> None:
         self.attempts: list[Attempt] = []
         self.next_value = 0
+        self.keys = [f"k{number}" for number in range(keys)]  # in use
+        self.all_keys = list(self.keys)
+        self.snapshots: deque[Snapshot] = deque(maxlen=SNAPSHOTS_KEPT)
+        self.chasers: list[Callable[[list[str]], None]] = []  # called once, with the keys of whoever succeeds next
 
     def begin(self, client: str, now: float) -> Attempt:
         attempt = Attempt(len(self.attempts), client, now, now, "info", [])
         self.attempts.append(attempt)
         return attempt
 
+    def seen(self, key: str, length: int) -> None:
+        """A list has grown so long: perhaps another takes its place."""
+        if length >= LIST_ITEMS_MAX and key in self.keys:
+            fresh = f"k{len(self.all_keys)}"
+            self.all_keys.append(fresh)
+            self.keys[self.keys.index(key)] = fresh
+
+    def acknowledged(self, keys: list[str]) -> None:
+        chasers, self.chasers = self.chasers, []
+        for chaser in chasers:
+            chaser(keys)
+
 
 class Client:
     """Runs one transaction after another until `stop`."""
 
-    def __init__(self, process: Process, fleet: Fleet, ledger: Ledger, keys: int) -> None:
+    def __init__(self, process: Process, fleet: Fleet, ledger: Ledger) -> None:
         self._process = process
         self._ledger = ledger
-        self._keys = [f"k{number}" for number in range(keys)]
         self._storages = [
             storage.StorageClient(process.network.connect(member.address, "storage"))
             for member in fleet.nearest("storage", process.zone)
@@ -63,6 +93,8 @@ class Client:
         self._last_tau = 0
         self._running = True
         self._idle = True
+        self._asking: list[Callable[[], None]] = []  # outcomes to be asked for as soon as somebody holds the stream
+        self._awaited = 0  # counts up with everything `next` waited for
         self.done = 0
         for one in self._adjudicators:
             self._watch(one)
@@ -71,6 +103,9 @@ class Client:
         def on_holding(holding: adjudicator.Holding) -> None:
             if holding.stream == 0 and holding.held and holding.epoch > self._epoch:
                 self._holder, self._epoch = one, holding.epoch
+                asking, self._asking = self._asking, []
+                for ask in asking:
+                    ask()
 
         one.watch_holdings(on_holding, lambda _: self._again(one))
 
@@ -84,19 +119,62 @@ class Client:
     def stop(self) -> None:
         self._running = False
 
-    def begin(self) -> None:
-        """One random transaction, and after it the next."""
+    def begin(self, chased: list[str] | None = None) -> None:
+        """One random transaction (or one that reads what somebody else has just seen), and after it the next."""
         if not self._running:
             self._idle = True
             return
         self._idle = False
         chance = self._process.random
-        keys = chance.sample(self._keys, min(len(self._keys), chance.choice((1, 1, 2, 3))))
-        Round(self, keys, [key for key in keys if chance.random() < 0.6]).start()
+        if chased:
+            Round(self, list(chased), [key for key in chased if chance.random() < 0.3], []).start()
+            return
+        if self._ledger.snapshots and chance.random() < 0.08:
+            self._look_again(chance.choice(self._ledger.snapshots))
+            return
+        keys = chance.sample(self._ledger.keys, min(len(self._ledger.keys), chance.choice((1, 1, 2, 3))))
+        appended = [key for key in keys if chance.random() < 0.6]
+        shared = [key for key in keys if key not in appended and appended and chance.random() < 0.4]
+        Round(self, keys, appended, shared).start()
 
-    def read_all(self, whole: Round | None = None) -> Round:
+    def next(self, pause_seconds: float, chase: bool) -> None:
+        """Begin again after a while, or as soon as somebody else has been told something."""
+        if not chase:
+            self._process.later(pause_seconds, self.begin)
+            return
+        generation = self._awaited = self._awaited + 1
+
+        def go(keys: list[str] | None = None) -> None:
+            if self._awaited == generation:
+                self._awaited += 1
+                self.begin(keys)
+
+        self._ledger.chasers.append(lambda keys: self._process.soon(go, keys))
+        self._process.later(0.03, go)
+
+    def _look_again(self, snapshot: Snapshot) -> None:
+        """Read an old snapshot anew, at any replica: it must be as it was, or be refused."""
+        gets = [key_of((key,)) for key in snapshot.keys]
+        storage_client = self._process.random.choice(self._storages)
+
+        def done(answer: Any) -> None:
+            world = self._process.world
+            if isinstance(answer, storage.Rows):
+                lists = tuple(tuple(_decode(value)) if value is not None else () for value in answer.values)
+                if lists != snapshot.lists:
+                    raise Anomaly(
+                        f"a snapshot changed: at {snapshot.tau} {snapshot.keys} were {snapshot.lists}, now {lists}"
+                    )
+                world.mark("an old snapshot read again")
+            elif isinstance(answer, storage.TooOld):
+                world.mark("an old snapshot refused")
+            self.begin()
+
+        storage_client.read(storage.Read(snapshot.tau, (), gets, []), READ_SECONDS, done)
+
+    def read_all(self) -> Round:
         """Begin a transaction that reads every key; its attempt is the run's last word."""
-        final = Round(self, self._keys, [], final=True)
+        final = Round(self, list(self._ledger.all_keys), [], [], final=True)
         final.start()
         return final
 
@@ -104,17 +182,22 @@ class Client:
 class Round:
     """One transaction from snapshot to verdict."""
 
-    def __init__(self, client: Client, keys: list[str], appended: list[str], final: bool = False) -> None:
+    def __init__(
+        self, client: Client, keys: list[str], appended: list[str], shared: list[str], final: bool = False
+    ) -> None:
         self._client = client
         self._process = client._process
         self._world = client._process.world
-        self._keys, self._appended = keys, appended
+        self._keys, self._appended, self._shared = keys, appended, shared
         self._final = final
         self._attempt = client._ledger.begin(self._process.name, self._world.now)
         self._tau_start = 0
+        self._began_in: Epoch = client._epoch
         self._lists: list[list[int]] = []
         self._commit: adjudicator.Commit | None = None
         self._asked_since = 0.0
+        self._asked = 0  # how often the outcome was asked for
+        self._settled = False
 
     @property
     def attempt(self) -> Attempt:
@@ -138,6 +221,8 @@ class Round:
             self._end("fail")  # nothing was written yet
             return
         self._lists = [_decode(value) if value is not None else [] for value in answer.values]
+        if self._client._epoch > self._began_in:
+            self._world.mark("a read parked over a takeover")
         self._hold(answer.newest)
 
     def _hold(self, newest: int) -> None:
@@ -151,11 +236,19 @@ class Round:
             self._process.later((micros_of(newest) - earliest) / 1e6 + 1e-6, self._hold, newest)
             return
         for key, values in zip(self._keys, self._lists, strict=True):
-            self._attempt.operations.append(Operation("read", key, values=tuple(values)))
-        if self._appended:
-            self._send_commit()
-        else:
+            shared = key in self._shared
+            self._attempt.operations.append(Operation("read", key, values=tuple(values), shared=shared))
+            self._client._ledger.seen(key, len(values))
+        chance = self._process.random
+        if not self._final and chance.random() < 0.03:
+            lists = tuple(map(tuple, self._lists))
+            self._client._ledger.snapshots.append(Snapshot(self._tau_start, tuple(self._keys), lists))
+        if not self._appended:
             self._end("ok")
+        elif chance.random() < 0.01:  # somebody thinks it over: takeovers and other commits come between
+            self._process.later(chance.uniform(0.02, 1.3), self._send_commit)
+        else:
+            self._send_commit()
 
     def _send_commit(self) -> None:
         holder, ledger = self._client._holder, self._client._ledger
@@ -171,7 +264,7 @@ class Round:
                 encoded = key_of((key,))
                 body.append((encoded, _encode([*values, ledger.next_value])))
                 writes += [encoded, identity_key(encoded)]
-        deadline = closing(micros_of(self._tau_start) + int(COMMIT_SECONDS * 1e6))
+        deadline = closing(micros_of(self._tau_start) + int(TRANSACTION_SECONDS * 1e6))
         self._commit = adjudicator.Commit(
             txn=self._process.random.randbytes(16),
             tau_start=self._tau_start,
@@ -179,14 +272,15 @@ class Round:
             stream=0,
             epoch=self._client._epoch,
             writes=writes,
-            shares=[],
+            shares=[key_of((key,)) for key in self._shared],
             schema=[],
             changes=[],
             low=body[0][0],
             high=body[-1][0],
             body=_encode_body(body),
         )
-        holder.commit(self._commit, COMMIT_SECONDS, self._on_verdict)
+        patience = self._process.random.choice((0.02, 0.3, TRANSACTION_SECONDS, TRANSACTION_SECONDS))
+        holder.commit(self._commit, patience, self._on_verdict)
 
     def _on_verdict(self, answer: Any) -> None:
         if isinstance(answer, adjudicator.Committed):
@@ -201,6 +295,8 @@ class Round:
             self._world.mark("outcome asked")
             self._asked_since = self._world.now
             self._ask()
+            self._client._asking.append(partial(self._ask_again, self._asked))
+            self._process.later(0.1, self._ask_again, self._asked)
 
     def _ask(self) -> None:
         if self._world.now - self._asked_since > UNKNOWN_AFTER_SECONDS:
@@ -210,13 +306,21 @@ class Round:
         commit = self._commit
         assert commit is not None
         request = adjudicator.Outcome(commit.txn, commit.tau_start, commit.deadline, commit.stream, commit.epoch)
-        holder = self._client._holder
-        if holder is None:
-            self._process.later(0.1, self._ask)
-            return
-        holder.outcome(request, 2.0, self._on_outcome)
+        self._asked += 1
+        if self._client._holder is not None:
+            self._client._holder.outcome(request, 1.0, partial(self._on_outcome, self._asked))
 
-    def _on_outcome(self, answer: Any) -> None:
+    def _ask_again(self, number: int) -> None:
+        if number == self._asked:
+            self._ask()
+
+    def _on_outcome(self, number: int, answer: Any) -> None:
+        if self._attempt.status != "info" or self._settled:
+            return  # an earlier question has been answered already
+        commit = self._commit
+        later = commit is not None and self._client._epoch > commit.epoch
+        if later and isinstance(answer, adjudicator.Committed | adjudicator.Aborted):
+            self._world.mark("an outcome settled by a later epoch")
         if isinstance(answer, adjudicator.Committed):
             self._world.mark("outcome: committed")
             self._client._last_tau = max(self._client._last_tau, answer.tau)
@@ -225,12 +329,17 @@ class Round:
             self._world.mark("outcome: aborted")
             self._end("fail")
         else:
-            self._process.later(0.05 + self._process.random.random() * 0.1, self._ask)
+            self._client._asking.append(partial(self._ask_again, number))
+            self._process.later(0.02 + self._process.random.random() * 0.1, self._ask_again, number)
 
-    def _end(self, status: Any) -> None:
+    def _end(self, status: Status) -> None:
+        self._settled = True
         self._attempt.status = status
         self._attempt.completed = self._world.now
         self._client.done += status == "ok"
+        if status == "ok":
+            self._client._ledger.acknowledged(self._keys)
         if not self._final:
-            pause = self._process.random.expovariate(1 / 0.004) if status == "ok" else 0.02
-            self._process.later(pause, self._client.begin)
+            chance = self._process.random
+            pause = chance.expovariate(1 / 0.004) if status == "ok" else 0.02
+            self._client.next(pause, chance.random() < 0.35)

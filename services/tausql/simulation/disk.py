@@ -1,4 +1,8 @@
-"""A disk that keeps what was synced and may lose, tear or refuse the rest."""
+"""A disk that keeps what was synced and may lose, tear or refuse the rest.
+
+A file remembers how many of its bytes are durable instead of a copy of them: a sync of a long log would else cost as
+much as the whole log. Only a truncation that is not synced yet needs the old bytes.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +14,52 @@ from tausql.runtime.disk import DiskFailed, DiskFull
 class SimulatedFile:
     """Bytes, of which the first `durable` survive a crash for certain."""
 
-    def __init__(self, disk: SimulatedDisk, name: str) -> None:
+    __slots__ = ("_before", "_disk", "content", "durable", "name")
+
+    def __init__(self, disk: SimulatedDisk, name: str, content: bytes = b"") -> None:
         self._disk = disk
-        self._name = name
-        self.content = bytearray()
-        self.synced = b""  # what a crash leaves at least (a truncation counts once it is synced)
+        self.name = name
+        self.content = bytearray(content)
+        self.durable = len(content)
+        self._before: bytes | None = None  # the durable bytes, while a truncation of them is not durable
 
     @property
     def size(self) -> int:
         return len(self.content)
 
     def append(self, data: bytes) -> None:
-        self._disk.reserve(len(data))
+        self._disk.take(len(data))
         self.content += data
 
     def sync(self) -> None:
         if self._disk.sync_fails:
             raise DiskFailed("fsync failed")
-        self.synced = bytes(self.content)
+        self.durable = len(self.content)
+        self._before = None
         self._disk.syncs += 1
 
     def read(self, offset: int, size: int) -> bytes:
         return bytes(self.content[offset : offset + size])
 
     def truncate(self, size: int) -> None:
+        if size >= len(self.content):
+            return
+        if size < self.durable and self._before is None:
+            self._before = bytes(self.content[: self.durable])
+        self._disk.take(size - len(self.content))
         del self.content[size:]
+        self.durable = min(self.durable, size)
 
     def close(self) -> None:
         return
+
+    def survivor(self, chance: random.Random) -> tuple[bytes, bool]:
+        """What a loss of power leaves, and whether it tore an append apart."""
+        if self._before is not None and not self.content.startswith(self._before):
+            return self._before, False
+        unsynced = len(self.content) - self.durable
+        kept = chance.randint(0, unsynced) if unsynced > 0 else 0
+        return bytes(self.content[: self.durable + kept]), 0 < kept < unsynced
 
 
 class SimulatedDisk:
@@ -50,10 +72,13 @@ class SimulatedDisk:
         self.sync_fails = False
         self.syncs = 0
         self.torn = 0
+        self.used = 0
 
-    def reserve(self, size: int) -> None:
-        if sum(file.size for file in self.files.values()) + size > self.capacity:
+    def take(self, size: int) -> None:
+        """Count `size` more bytes as used. Raises DiskFull."""
+        if size > 0 and self.used + size > self.capacity:
             raise DiskFull("no room on the disk")
+        self.used += size
 
     def open(self, name: str) -> SimulatedFile:
         if name not in self.files:
@@ -64,30 +89,34 @@ class SimulatedDisk:
         return sorted(self.files)
 
     def remove(self, name: str) -> None:
-        self.files.pop(name, None)
+        file = self.files.pop(name, None)
+        if file is not None:
+            self.used -= file.size
 
     def replace(self, name: str, data: bytes) -> None:
-        file = SimulatedFile(self, name)
         old = self.files.get(name)
-        self.reserve(len(data) - (old.size if old is not None else 0))
-        file.append(data)
-        file.sync()
-        self.files[name] = file
+        self.take(len(data) - (old.size if old is not None else 0))
+        if self.sync_fails:
+            raise DiskFailed("fsync failed")
+        self.files[name] = SimulatedFile(self, name, data)
+        self.syncs += 1
 
     def free_bytes(self) -> int:
-        return self.capacity - sum(file.size for file in self.files.values())
+        return max(0, self.capacity - self.used)
 
     def crash(self) -> None:
         """Every file falls back to what was synced, plus, perhaps, the beginning of what was appended since."""
-        for name, file in list(self.files.items()):
-            tail = bytes(file.content[len(file.synced) :])
-            grown = bytes(file.content[: len(file.synced)]) == file.synced
-            survivor = SimulatedFile(self, name)
-            survivor.content = bytearray(file.synced)
-            if grown and tail:
-                kept = self._random.randint(0, len(tail))
-                survivor.content += tail[:kept]
-                self.torn += kept < len(tail)
-            survivor.synced = bytes(survivor.content)
-            self.files[name] = survivor
+        for name, file in self.files.items():
+            content, torn = file.survivor(self._random)
+            self.torn += torn
+            self.files[name] = SimulatedFile(self, name, content)
+        self.used = sum(file.size for file in self.files.values())
         self.sync_fails = False
+
+    def twin(self) -> SimulatedDisk:
+        """The same files on another disk: to look at them without touching these."""
+        twin = SimulatedDisk(random.Random(0))
+        for name, file in self.files.items():
+            twin.files[name] = SimulatedFile(twin, name, bytes(file.content))
+        twin.used = self.used
+        return twin

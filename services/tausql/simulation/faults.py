@@ -1,51 +1,56 @@
 """What goes wrong in a run, chosen by its seed.
 
 One fault at a time or several at once, each over after a while: what the failure table of the protocol lists. A fleet
-can stand any of them and this is no test of more than it promises: a majority of journal disks is never lost for good.
+can stand any of them and this is no test of more than it promises: a majority of journal disks is never lost for good,
+and rows that the log no longer has are never lost by two replicas at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from tausql.simulation.ambushes import Ambushes
+from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.world import Process, World
+
+WANDER_SECONDS = 0.15  # between two processes whose clocks wander
 
 
 class Faults:
-    """Injects faults into `world` until `stop`; `heal` ends all that still last. `voters` tells how many journal
-    replicas may vote now: a disk is wiped only while all do."""
+    """Injects faults into `world` until `stop`; `heal` ends all that still last. `count` is of each kind."""
 
-    def __init__(
-        self, world: World, services: list[str], voters: Callable[[], int], journals: int, count: dict[str, int]
-    ) -> None:
+    def __init__(self, world: World, fleet: SimulatedFleet, count: dict[str, int]) -> None:
         self._world = world
-        self._names = services
-        self._voters = voters
-        self._journals = journals
+        self._fleet = fleet
+        self._names = fleet.names
         self._running = False
         self.count = count
-        self._kinds: list[tuple[str, Callable[[], bool]]] = [
-            ("kill", self._kill),
-            ("kill", self._kill),
-            ("kill several", self._kill_several),
-            ("kill all", self._kill_all),
-            ("pause", self._pause),
-            ("pause", self._pause),
-            ("partition", self._partition),
-            ("partition one way", self._partition_one_way),
-            ("slow link", self._slow),
-            ("loss", self._loss),
-            ("wipe journal", self._wipe_journal),
-            ("wipe storage", self._wipe_storage),
-            ("fsync fails", self._fsync_fails),
-            ("disk full", self._disk_full),
-            ("clock drift", self._drift),
-            ("clock lost", self._clock_lost),
+        ambushes = Ambushes(world, fleet)
+        self._kinds: list[tuple[str, Callable[[], bool], int]] = [
+            ("kill", self._kill, 3),
+            ("kill several", self._kill_several, 1),
+            ("kill all", self._kill_all, 1),
+            ("pause", self._pause, 2),
+            ("partition", self._partition, 1),
+            ("partition one way", self._partition_one_way, 1),
+            ("slow link", self._slow, 1),
+            ("loss", self._loss, 1),
+            ("wipe journal", self._wipe_journal, 1),
+            ("wipe storage", self._wipe_storage, 2),
+            ("fsync fails", self._fsync_fails, 1),
+            ("disk full", self._disk_full, 1),
+            ("clock drift", self._drift, 1),
+            ("clock lost", self._clock_lost, 1),
+            ("handover", self._hand_over, 1),
+            *ambushes.kinds,
         ]
+        self._weights = [weight for _, _, weight in self._kinds]
+        self._pause_seconds = world.random.choice((0.3, 0.8, 1.5))  # between faults, on average
 
     def start(self) -> None:
         self._running = True
         self._world.at(self._world.random.uniform(0.1, 1.0), None, self._next)
+        self._world.at(0.0, None, self._wander)
 
     def stop(self) -> None:
         self._running = False
@@ -55,6 +60,7 @@ class Faults:
         self._world.links.heal()
         self._world.links.loss = 0.0
         self._world.links.slow.clear()
+        self._world.links.late.clear()
         for process in self._world.processes.values():
             process.clock.lost = False
             process.disk.capacity = 1 << 30
@@ -65,10 +71,18 @@ class Faults:
     def _next(self) -> None:
         if not self._running:
             return
-        name, inject = self._world.random.choice(self._kinds)
+        ((name, inject, _),) = self._world.random.choices(self._kinds, self._weights)
         if inject():
             self.count[name] = self.count.get(name, 0) + 1
-        self._world.at(self._world.random.expovariate(1 / 0.8), None, self._next)
+        self._world.at(self._world.random.expovariate(1 / self._pause_seconds), None, self._next)
+
+    def _wander(self) -> None:
+        """Clocks are never still: now and then one finds itself at another end of its bound."""
+        if not self._running:
+            return
+        processes = list(self._world.processes.values())
+        self._world.random.choice(processes).clock.drift()
+        self._world.at(self._world.random.expovariate(1 / WANDER_SECONDS), None, self._wander)
 
     def _one(self, *prefixes: str) -> Process:
         names = [name for name in self._names if not prefixes or name.startswith(prefixes)]
@@ -91,7 +105,7 @@ class Faults:
         return True
 
     def _kill_all(self) -> bool:
-        if self._world.random.random() < 0.7:
+        if self._world.random.random() < 0.5:
             return False
         for name in self._names:
             process = self._world.processes[name]
@@ -108,13 +122,12 @@ class Faults:
         group = {process.name for process in self._world.processes.values() if process.zone == zone}
         if self._world.random.random() < 0.5:
             group = {self._one().name}
-        self._world.links.sever(group)
-        self._world.at(self._length(), None, self._world.links.heal)
+        self._world.at(self._length(), None, self._world.links.sever(group))
         return True
 
     def _partition_one_way(self) -> bool:
-        self._world.links.sever({self._one().name}, one_way=True)
-        self._world.at(self._length(), None, self._world.links.heal)
+        mend = self._world.links.sever({self._one().name}, one_way=True)
+        self._world.at(self._length(), None, mend)
         return True
 
     def _slow(self) -> bool:
@@ -137,7 +150,7 @@ class Faults:
         return True
 
     def _wipe_journal(self) -> bool:
-        if self._voters() < self._journals:
+        if not self._fleet.journals_whole():
             return False
         process = self._one("journal")
         process.kill()
@@ -146,6 +159,8 @@ class Faults:
         return True
 
     def _wipe_storage(self) -> bool:
+        if not self._fleet.storages_whole():
+            return False
         process = self._one("storage")
         process.kill()
         process.wipe()
@@ -159,11 +174,15 @@ class Faults:
         return True
 
     def _disk_full(self) -> bool:
-        process = self._one("journal")
-        process.disk.capacity = sum(file.size for file in process.disk.files.values())
+        """One journal's disk has no room, or a majority's."""
+        journals = self._fleet.processes("journal")
+        full = self._world.random.sample(journals, self._world.random.choice((1, 1, 2)))
+        for process in full:
+            process.disk.capacity = process.disk.used
 
         def over() -> None:
-            process.disk.capacity = 1 << 30
+            for process in full:
+                process.disk.capacity = 1 << 30
 
         self._world.at(self._length(), None, over)
         return True
@@ -181,4 +200,22 @@ class Faults:
             process.clock.lost = False
 
         self._world.at(self._length(), None, over)
+        return True
+
+    def _hand_over(self) -> bool:
+        """A planned departure: streams are handed over, then the process leaves and another takes its place."""
+        holder = self._fleet.holder()
+        if holder is None:
+            return False
+        self._world.note(f"{holder.name} hands over")
+        self._world.within(holder, holder.services.hand_over)
+        generation = holder.generation
+
+        def leave() -> None:
+            if holder.generation == generation:
+                holder.kill("leaves")
+
+        leaves = self._world.random.choice((0.01, 0.1, 1.0))
+        self._world.at(leaves, None, leave)
+        self._world.at(leaves + self._length(), None, holder.start)
         return True

@@ -10,12 +10,14 @@ Status = Literal["ok", "fail", "info"]  # acknowledged, certainly not done, unkn
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """`append`: `value` (unique in the run) was appended to the list at `key`. `read`: the list was `values`."""
+    """`append`: `value` (unique in the run) was appended to the list at `key`. `read`: the list was `values`; `shared`:
+    and nobody else may append to it until this transaction has committed."""
 
     kind: Literal["append", "read"]
     key: str
     value: int = 0
     values: tuple[int, ...] = ()
+    shared: bool = False
 
 
 class Attempt(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""What lies between processes: delay, jitter, loss, cut links, connections that break.
+"""Connections between processes: calls, casts and streams over `links`.
 
 Calls travel one by one and may overtake each other; a lost request or answer shows as `deadline`, as it would on a
 link that drops everything for a while. Streams keep their order, and break when something of theirs is lost. Every
@@ -11,86 +11,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from tausql.protocol.messages import ALL
-from tausql.rpc.interface import Cause, Encoded, Failure, Message, Routes
+from tausql.rpc.interface import Cause, Failure, Message, Routes
+from tausql.simulation.links import KEEPALIVE_SECONDS
 
 if TYPE_CHECKING:
     from tausql.simulation.world import Process, World
 
-KEEPALIVE_SECONDS = 2.0  # after so long a cut link breaks the connections over it
 SINK_ITEMS_HIGH = 64
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(ALL).decode
-
-
-def _copy(message: Message) -> Any:
-    if isinstance(message, Encoded):
-        if message.packed is None:
-            message.packed = _encode(message.message)
-        return _decode(message.packed)
-    return _decode(_encode(message))
-
-
-class Links:
-    """The network between all processes."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.delay = (0.00005, 0.0005)
-        self.slow: dict[str, float] = {}  # extra seconds to and from a process
-        self.loss = 0.0
-        self.cut: set[tuple[str, str]] = set()  # (from, to): nothing passes
-        self.channels: list[SimulatedChannel] = []
-        self.sent = 0
-        self.lost = 0
-
-    def latency(self, source: Process, target: Process) -> float | None:
-        """Seconds a message takes, or None when it is lost."""
-        chance = self.world.random
-        self.sent += 1
-        if (source.name, target.name) in self.cut or (self.loss and chance.random() < self.loss):
-            self.lost += 1
-            return None
-        low, high = self.delay
-        extra = self.slow.get(source.name, 0.0) + self.slow.get(target.name, 0.0)
-        if source is target:
-            return chance.uniform(0.0, 0.00002)
-        return chance.uniform(low, high) * (10.0 if chance.random() < 0.02 else 1.0) + extra
-
-    def sever(self, group: set[str], one_way: bool = False) -> None:
-        """Cut every link between `group` and the rest (or only from `group` to the rest)."""
-        rest = set(self.world.processes) - group
-        pairs = {(a, b) for a in group for b in rest}
-        if not one_way:
-            pairs |= {(b, a) for a, b in pairs}
-        self.cut |= pairs
-        self.world.note(f"links cut around {sorted(group)}{' one way' if one_way else ''}")
-        self.world.at(KEEPALIVE_SECONDS, None, self._give_up, pairs)
-
-    def heal(self) -> None:
-        if self.cut:
-            self.world.note("links healed")
-        self.cut.clear()
-
-    def _give_up(self, pairs: set[tuple[str, str]]) -> None:
-        for channel in list(self.channels):
-            target = self.world.by_address.get(channel.address)
-            if target is None:
-                continue
-            ends = (channel.process.name, target.name)
-            if (ends in pairs and ends in self.cut) or (ends[::-1] in pairs and ends[::-1] in self.cut):
-                channel.disconnect()
-
-    def broken(self, process: Process) -> None:
-        """A process has died: the other ends notice a little later."""
-        for channel in list(self.channels):
-            if channel.process is process:
-                channel.abandon()
-            elif channel.address == process.address:
-                self.world.at(self.world.random.uniform(0.0, 0.002), None, channel.disconnect)
+_Serve = Callable[["Routes", "Process", "SimulatedPeer", int, Any], None]
 
 
 class SimulatedPeer:
@@ -122,7 +51,7 @@ class SimulatedReply:
         return self._peer
 
     def answer(self, message: Message) -> None:
-        self._send(_copy(message))
+        self._send(self._channel.world.links.copied(self._server, message))
 
     def fail(self, cause: Cause, message: str = "") -> None:
         self._send(Failure(cause, message))
@@ -157,7 +86,7 @@ class SimulatedSink:
     def push(self, item: Message) -> bool:
         if not self._open:
             return True
-        self._transmit(False, _copy(item))
+        self._transmit(False, self._channel.world.links.copied(self._server, item))
         return len(self._under_way) < SINK_ITEMS_HIGH
 
     def when_ready(self, function: Callable[[], None]) -> None:
@@ -195,7 +124,10 @@ class SimulatedSink:
             world.at(client.paused_until - world.now, None, self._deliver)
             return
         last, item = self._under_way.popleft()
-        world.within(client, self._channel.stream_item, self._number, last, item)
+        try:
+            self._channel.stream_item(self._number, last, item)
+        except world.died as death:
+            client.kill(f"died: {death}")
         if self._ready is not None and len(self._under_way) < SINK_ITEMS_HIGH // 2:
             ready, self._ready = self._ready, None
             if self._server.alive and self._open:
@@ -246,38 +178,19 @@ class SimulatedChannel:
         self._calls[number] = done
         late = Failure(Cause.deadline, f"no answer within {deadline_seconds} s")
         self.world.at(deadline_seconds, self.process, self.settle, number, late)
-        payload = _copy(request)
-        self._send(lambda routes, server, peer: self._serve_call(routes, server, peer, number, payload), number)
+        payload = self.world.links.copied(self.process, request)
+        self._send(self._serve_call, payload, number, None)
 
     def cast(self, message: Message) -> None:
-        payload = _copy(message)
-
-        def serve(routes: Routes, server: Process, peer: SimulatedPeer) -> None:
-            handler = routes.casts.get(type(payload))
-            if handler is not None:
-                handler(payload, peer)
-
-        self._send(serve, None)
+        self._send(self._serve_cast, self.world.links.copied(self.process, message), None, None)
 
     def stream(
         self, request: Message, on_item: Callable[[Any], None], on_end: Callable[[Failure | None], None]
     ) -> _Subscription:
         self._next += 1
         number = self._next
-        payload = _copy(request)
         self._streams[number] = (on_item, on_end)
-
-        def serve(routes: Routes, server: Process, peer: SimulatedPeer) -> None:
-            if number not in self._streams:
-                return
-            sink = self._sinks[number] = SimulatedSink(self, server, number, peer)
-            handler = routes.streams.get(type(payload))
-            if handler is None:
-                sink.end(Failure(Cause.refused, f"{self._service} has no stream {type(payload).__name__}"))
-            else:
-                handler(payload, sink)
-
-        self._send(serve, None, number)
+        self._send(self._serve_stream, self.world.links.copied(self.process, request), None, number)
         return _Subscription(self, number)
 
     def close(self) -> None:
@@ -285,23 +198,24 @@ class SimulatedChannel:
 
     # the way there
 
-    def _send(self, serve: Callable[..., None], call: int | None, stream: int | None = None) -> None:
-        server = self.world.by_address.get(self._address)
-        delay = self.world.links.latency(self.process, server) if server is not None else None
+    def _send(self, serve: _Serve, payload: Any, call: int | None, stream: int | None) -> None:
+        world = self.world
+        server = world.by_address.get(self._address)
+        delay = world.links.latency(self.process, server) if server is not None else None
         if server is None or delay is None:
             if stream is not None:
-                self.world.at(KEEPALIVE_SECONDS * 0.1, self.process, self.stream_broke, stream)
+                world.at(KEEPALIVE_SECONDS * 0.1, self.process, self.stream_broke, stream)
             return
-        self.world.at(delay, None, self._arrive, server, serve, call, stream)
+        world.at(delay, None, self._arrive, server, serve, payload, call, stream)
 
-    def _arrive(self, server: Process, serve: Callable[..., None], call: int | None, stream: int | None) -> None:
+    def _arrive(self, server: Process, serve: _Serve, payload: Any, call: int | None, stream: int | None) -> None:
         world = self.world
         if server.alive and server.paused_until > world.now:
-            world.at(server.paused_until - world.now, None, self._arrive, server, serve, call, stream)
+            world.at(server.paused_until - world.now, None, self._arrive, server, serve, payload, call, stream)
             return
         routes = server.network.routes.get(self._service) if server.alive else None
         if routes is None:
-            back = world.random.uniform(0.0, 0.001)
+            back = world.random.random() * 0.001
             if call is not None:
                 refused = Failure(Cause.unavailable, f"{self._address} does not answer")
                 world.at(back, self.process, self.settle, call, refused)
@@ -312,7 +226,13 @@ class SimulatedChannel:
             self._peer = SimulatedPeer(self.process.name)
             self._server_generation = server.generation
             server.network.peers.append((self._peer, routes))
-        world.within(server, serve, routes, server, self._peer)
+        number = call if call is not None else stream
+        try:
+            serve(routes, server, self._peer, number or 0, payload)
+        except world.died as death:
+            server.kill(f"died: {death}")
+        if self._generation != self.process.generation:  # the last words of a dead client
+            world.at(0.0, None, self._drop_server_side)
 
     def _serve_call(self, routes: Routes, server: Process, peer: SimulatedPeer, number: int, payload: Any) -> None:
         reply = SimulatedReply(self, server, number, peer)
@@ -321,6 +241,21 @@ class SimulatedChannel:
             reply.fail(Cause.refused, f"{self._service} has no call {type(payload).__name__}")
         else:
             handler(payload, reply)
+
+    def _serve_cast(self, routes: Routes, server: Process, peer: SimulatedPeer, number: int, payload: Any) -> None:
+        handler = routes.casts.get(type(payload))
+        if handler is not None:
+            handler(payload, peer)
+
+    def _serve_stream(self, routes: Routes, server: Process, peer: SimulatedPeer, number: int, payload: Any) -> None:
+        if number not in self._streams:
+            return
+        sink = self._sinks[number] = SimulatedSink(self, server, number, peer)
+        handler = routes.streams.get(type(payload))
+        if handler is None:
+            sink.end(Failure(Cause.refused, f"{self._service} has no stream {type(payload).__name__}"))
+        else:
+            handler(payload, sink)
 
     # the way back
 

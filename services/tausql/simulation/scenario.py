@@ -7,20 +7,27 @@ unfinished transaction is settled once all is well again, and the history shows 
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
+from pathlib import Path
 
+import msgspec
+
+from tausql.runtime.check import InvariantViolation
 from tausql.simulation.breaking import without
-from tausql.simulation.checker import check_history
+from tausql.simulation.checker import Anomaly, check_history
 from tausql.simulation.clients import Client, Ledger
 from tausql.simulation.faults import Faults
 from tausql.simulation.fleet import ZONES, SimulatedFleet
 from tausql.simulation.history import Attempt
+from tausql.simulation.shape import shape_of, small_parts
 from tausql.simulation.watch import Watch
 from tausql.simulation.world import Process, World
 
-START_SECONDS = 6.0
+START_SECONDS = 3.0
 PEACE_SECONDS = 60.0  # by then everything must be settled
 CLIENTS, KEYS = 4, 6
 
@@ -42,27 +49,29 @@ class Verdict:
     marks: dict[str, int] = field(default_factory=dict)
     failure: str = ""
     timeline: list[tuple[float, str]] = field(default_factory=list)
+    history: str = ""  # digest of everything that clients did and were told
 
 
 def run_seed(seed: int, seconds: float = 20.0, streams: int = 2, faults: bool = True) -> Verdict:
     """Run one seed. Never raises for what the run itself shows: see `Verdict.failure`."""
     world = World(seed)
     verdict = Verdict(seed)
-    ledger = Ledger()
+    ledger = Ledger(KEYS)
     faults_seen: dict[str, int] = {}
     try:
-        _run(world, ledger, seconds, streams, faults, faults_seen)
-    except (Exception, AssertionError) as failure:
+        with small_parts(world.random):
+            _run(world, ledger, seconds, streams, faults, faults_seen)
+    except (InvariantViolation, Anomaly, Stuck) as failure:
         verdict.failure = f"{type(failure).__name__}: {failure}"
-    except BaseException as failure:
-        if type(failure).__name__ != "InvariantViolation":
-            raise
-        verdict.failure = f"{type(failure).__name__}: {failure}"
+    except Exception as failure:
+        where = traceback.extract_tb(failure.__traceback__)[-1]
+        verdict.failure = f"{type(failure).__name__}: {failure} (in {where.name}, {Path(where.filename).name})"
     verdict.virtual_seconds, verdict.events = world.now, world.steps
     verdict.acknowledged = sum(attempt.status == "ok" for attempt in ledger.attempts)
     verdict.attempts = len(ledger.attempts)
     verdict.faults = faults_seen
     verdict.marks, verdict.timeline = world.marks, world.timeline
+    verdict.history = sha256(msgspec.msgpack.encode(ledger.attempts)).hexdigest()
     return verdict
 
 
@@ -73,15 +82,16 @@ def run_one(seed: int, seconds: float, streams: int, broken: str) -> Verdict:
         return run_seed(seed, seconds, streams)
 
 
-def _run(
-    world: World, ledger: Ledger, seconds: float, streams: int, with_faults: bool, seen: dict[str, int]
-) -> None:
-    fleet = SimulatedFleet(world, streams)
+def _run(world: World, ledger: Ledger, seconds: float, streams: int, with_faults: bool, seen: dict[str, int]) -> None:
+    shape = shape_of(world.random)
+    world.clock_bound_micros = shape.clock_bound_micros
+    world.links.delay = shape.delay_seconds
+    fleet = SimulatedFleet(world, shape, streams)
     watch = Watch(world, fleet)
     fleet.start()
     world.run(START_SECONDS)
     clients = _clients(world, fleet, ledger)
-    faults = Faults(world, fleet.names, fleet.voters, len(ZONES), seen)
+    faults = Faults(world, fleet, seen)
     watch.start()
     for client in clients:
         client.begin()
@@ -116,7 +126,7 @@ def _clients(world: World, fleet: SimulatedFleet, ledger: Ledger) -> list[Client
     made: list[Client] = []
 
     def build(process: Process) -> Client:
-        client = Client(process, fleet.fleet, ledger, KEYS)
+        client = Client(process, fleet.fleet, ledger)
         made.append(client)
         return client
 

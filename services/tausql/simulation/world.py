@@ -7,16 +7,18 @@ events, its connections and whatever its disk had not synced; nothing of it runs
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Any, NoReturn
 
 from tausql.simulation.clock import SimulatedClock
 from tausql.simulation.disk import SimulatedDisk
-from tausql.simulation.network import Links, SimulatedNetwork
+from tausql.simulation.links import Links
+from tausql.simulation.network import SimulatedNetwork
 
 EPOCH_MICROS = 1_700_000_000_000_000  # where virtual time starts, so that taus look like real ones
+TIMELINE_LINES_MAX = 4000
 
 
 class ProcessDied(BaseException):
@@ -39,21 +41,24 @@ _Event = tuple[
 
 
 class World:
-    """One run. `now` is virtual seconds since its start."""
+    """One run. `now` is virtual seconds since its start, `steps` the events so far."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.random = random.Random(seed)
         self.now = 0.0
         self.steps = 0
+        self.clock_bound_micros = 200  # of the clocks of processes added from now on
         self.links = Links(self)
         self.processes: dict[str, Process] = {}
         self.by_address: dict[str, Process] = {}
         self.timeline: list[tuple[float, str]] = []
         self.marks: dict[str, int] = {}
-        self.after_step: list[Callable[[], None]] = []
+        self.on_death: list[Callable[[Process, Any], None]] = []  # get a dead process and the services it had
+        self.died = ProcessDied
         self._events: list[_Event] = []
         self._count = 0
+        self._tie = self.random.random
 
     def mark(self, what: str) -> None:
         """Count that a run reached an interesting place."""
@@ -62,8 +67,8 @@ class World:
     def note(self, text: str) -> None:
         """A line of the timeline that a failing run prints. Only the newest lines are kept."""
         self.timeline.append((self.now, text))
-        if len(self.timeline) > 4000:
-            del self.timeline[:2000]
+        if len(self.timeline) > TIMELINE_LINES_MAX:
+            del self.timeline[: TIMELINE_LINES_MAX // 2]
 
     def at(
         self,
@@ -75,10 +80,18 @@ class World:
     ) -> None:
         """Run `function` after `delay` seconds, unless `process` (None = the world itself) has died by then."""
         self._count += 1
-        generation = process.generation if process is not None else 0
-        when = self.now + (delay if delay > 0.0 else 0.0)
-        heapq.heappush(
-            self._events, (when, self.random.random(), self._count, process, generation, timer, function, arguments)
+        heappush(
+            self._events,
+            (
+                self.now + delay if delay > 0.0 else self.now,
+                self._tie(),
+                self._count,
+                process,
+                0 if process is None else process.generation,
+                timer,
+                function,
+                arguments,
+            ),
         )
 
     def micros(self) -> int:
@@ -92,26 +105,6 @@ class World:
         self.by_address[process.address] = process
         return process
 
-    def step(self) -> bool:
-        """The next event. False when there is none left."""
-        if not self._events:
-            return False
-        when, _, _, process, generation, timer, function, arguments = heapq.heappop(self._events)
-        self.now = max(self.now, when)
-        if timer is not None and timer.cancelled:
-            return True
-        if process is not None:
-            if process.generation != generation or not process.alive:
-                return True
-            if process.paused_until > self.now:
-                self.at(process.paused_until - self.now, process, function, *arguments, timer=timer)
-                return True
-        self.steps += 1
-        self.within(process, function, *arguments)
-        for check in self.after_step:
-            check()
-        return True
-
     def within(self, process: Process | None, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call on behalf of a process: should it die on the way, that is noted and its events stop."""
         try:
@@ -122,14 +115,39 @@ class World:
             process.kill(f"died: {death}")
             return None
 
+    def step(self) -> bool:
+        """The next event. False when there is none left."""
+        if not self._events:
+            return False
+        when, _, _, process, generation, timer, function, arguments = heappop(self._events)
+        if when > self.now:
+            self.now = when
+        if timer is not None and timer.cancelled:
+            return True
+        if process is not None:
+            if process.generation != generation or not process.alive:
+                return True
+            if process.paused_until > self.now:
+                self.at(process.paused_until - self.now, process, function, *arguments, timer=timer)
+                return True
+        self.steps += 1
+        try:
+            function(*arguments)
+        except ProcessDied as death:
+            if process is None:
+                raise
+            process.kill(f"died: {death}")
+        return True
+
     def run(self, seconds: float, steps_max: int = 10_000_000) -> None:
         """Go on for so much virtual time. Raises RuntimeError if that takes more than `steps_max` events."""
         end = self.now + seconds
+        events, step = self._events, self.step
         for _ in range(steps_max):
-            if not self._events or self._events[0][0] > end:
+            if not events or events[0][0] > end:
                 self.now = end
                 return
-            self.step()
+            step()
         raise RuntimeError(f"more than {steps_max} events in {seconds} virtual seconds: something spins")
 
 
@@ -145,7 +163,7 @@ class Process:
         self.generation = 0
         self.paused_until = 0.0
         self._random = random.Random(world.random.random())
-        self._clock = SimulatedClock(world)
+        self._clock = SimulatedClock(world, world.clock_bound_micros)
         self.disk = SimulatedDisk(world.random)
         self.network = SimulatedNetwork(world, self)
         self.services: Any = None
@@ -177,8 +195,9 @@ class Process:
 
     def later(self, delay_seconds: float, function: Callable[..., None], *arguments: Any) -> _Timer:
         timer = _Timer()
-        jitter = self._random.uniform(-0.0005, 0.001) if delay_seconds > 0.001 else 0.0  # real timers are no better
-        self.world.at(delay_seconds + jitter, self, function, *arguments, timer=timer)
+        if delay_seconds > 0.001:  # real timers are no better
+            delay_seconds += self._random.random() * 0.0015 - 0.0005
+        self.world.at(delay_seconds, self, function, *arguments, timer=timer)
         return timer
 
     def die(self, reason: str) -> NoReturn:
@@ -191,9 +210,13 @@ class Process:
             return
         self.alive = True
         self.generation += 1
+        self.paused_until = 0.0
         self.network = SimulatedNetwork(self.world, self)
         self.world.note(f"{self._name} starts")
-        self.services = self.world.within(self, self.build, self)
+        generation = self.generation
+        services = self.world.within(self, self.build, self)
+        if self.alive and self.generation == generation:
+            self.services = services
 
     def kill(self, why: str = "killed") -> None:
         """As kill -9 and a loss of power in one: unsynced bytes may go."""
@@ -201,17 +224,19 @@ class Process:
             return
         self.alive = False
         self.generation += 1
-        self.services = None
+        services, self.services = self.services, None
         self.world.note(f"{self._name} {why}")
         self.disk.crash()
         for store in self.stores.values():
             store.crash(self.world.random)
         self.world.links.broken(self)
+        for told in self.world.on_death:
+            told(self, services)
 
     def pause(self, seconds: float) -> None:
         """As SIGSTOP: nothing runs, time goes on, connections stay."""
         self.world.note(f"{self._name} paused for {seconds:.3f} s")
-        self.paused_until = self.world.now + seconds
+        self.paused_until = max(self.paused_until, self.world.now + seconds)
 
     def wipe(self) -> None:
         """Lose the disk. Only while dead."""

@@ -1,0 +1,252 @@
+"""Faults that wait for the moment when they hurt most.
+
+Chance alone seldom loses the one disk that holds a record just as its holder goes. Each of these sets up one of the
+protocol's counter-examples: a tail on one disk, a wiped disk that voted, a holder that does not know it is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tausql.protocol.journal import Append, Kind
+from tausql.simulation.fleet import SimulatedFleet
+from tausql.simulation.world import Process, World
+
+TRIES_MAX = 400
+TRY_SECONDS = 0.001
+
+
+class Ambushes:
+    """`kinds`: name, what sets it up (False: not now) and how often it is chosen."""
+
+    def __init__(self, world: World, fleet: SimulatedFleet) -> None:
+        self._world = world
+        self._fleet = fleet
+        self._late: list[str] = []  # journals that the next EpochStart reaches after what follows it
+        self._hear_starts()
+        self.kinds: list[tuple[str, Callable[[], bool], int]] = [
+            ("lonely tail", self._lonely_tail, 5),
+            ("zombie", self._zombie, 2),
+            ("kill in flight", self._kill_in_flight, 2),
+            ("wiped while it counts", self._wiped_while_it_counts, 5),
+            ("outvoted disk", self._outvoted_disk, 1),
+            ("slow request", self._slow_request, 2),
+            ("checkpoint torn", self._checkpoint_torn, 3),
+        ]
+
+    def _hear_starts(self) -> None:
+        """Make the next EpochStart late at the disks of `_late`: what comes after it overtakes it."""
+        links = self._world.links
+        before = links.observers.get(Append)
+
+        def heard(speaker: str, append: Append) -> None:
+            if before is not None:
+                before(speaker, append)
+            if not self._late or append.stream or not append.records or append.records[0].kind != Kind.epoch_start:
+                return
+            pairs = [(speaker, name) for name in self._late]
+            self._late.clear()
+            for pair in pairs:
+                links.late[pair] = self._world.random.choice((0.02, 0.4))
+
+            def over() -> None:
+                for pair in pairs:
+                    links.late.pop(pair, None)
+
+            self._world.at(0.0002, None, over)
+
+        links.observers[Append] = heard
+
+    def _soon(self) -> float:
+        return self._world.random.choice((0.001, 0.005, 0.03, 0.15)) * self._world.random.uniform(0.5, 1.5)
+
+    def _journals(self) -> list[Process]:
+        """In random order."""
+        journals = self._fleet.processes("journal")
+        self._world.random.shuffle(journals)
+        return journals
+
+    def _restart_later(self, process: Process, seconds: float) -> None:
+        self._world.at(seconds, None, process.start)
+
+    def _when_in_flight(self, holder: Process, act: Callable[[], None]) -> None:
+        """`act` as soon as the holder has enqueued what no majority has; or after a while anyway."""
+        generation = holder.generation
+        left = TRIES_MAX
+
+        def look() -> None:
+            nonlocal left
+            left -= 1
+            tenure = None
+            if holder.generation == generation and holder.services is not None:
+                tenure = holder.services.tenures.get(0)
+            proposer = tenure.proposer if tenure is not None else None
+            if left <= 0 or proposer is None or proposer.log.last_seq > proposer.commit_seq:
+                act()
+            else:
+                self._world.at(TRY_SECONDS, None, look)
+
+        look()
+
+    def _lonely_tail(self) -> bool:
+        """The holder reaches one disk only; then it goes, perhaps with that disk, which comes back later."""
+        holder = self._fleet.holder()
+        if holder is None:
+            return False
+        one, *others = self._journals()
+        mend = self._world.links.sever({holder.name}, {other.name for other in others})
+        with_disk, cut_off = self._world.random.random() < 0.4, self._world.random.random() < 0.3
+
+        def strike() -> None:
+            if cut_off:
+                self._world.at(self._soon() + 2.0, None, self._world.links.sever({holder.name}))
+            else:
+                holder.kill("killed with a tail on one disk")
+                self._restart_later(holder, self._soon() * 10)
+            if not with_disk:
+                self._slow_for_a_while(one)
+                self._late.append(one.name)
+            else:
+                one.kill("killed with a tail of its own")
+                self._restart_later(one, self._soon() * 10 + self._world.random.choice((0.0, 0.5)))
+            mend()
+
+        self._world.at(self._soon(), None, self._when_in_flight, holder, strike)
+        return True
+
+    def _slow_for_a_while(self, process: Process) -> None:
+        """What is sent to it overtakes each other by far."""
+        links = self._world.links
+        links.slow[process.name] = self._world.random.choice((0.03, 0.1, 0.3))
+
+        def over() -> None:
+            links.slow.pop(process.name, None)
+
+        self._world.at(self._world.random.uniform(0.5, 2.0), None, over)
+
+    def _zombie(self) -> bool:
+        """The holder sleeps or is cut off for long enough to be replaced, and wakes up none the wiser."""
+        holder = self._fleet.holder()
+        if holder is None:
+            return False
+        seconds = self._world.random.uniform(1.4, 3.5)
+        if self._world.random.random() < 0.5:
+            holder.pause(seconds)
+            return True
+        journals = {process.name for process in self._fleet.processes("journal")}
+        one_way = self._world.random.random() < 0.5
+        self._world.at(seconds, None, self._world.links.sever({holder.name}, journals, one_way))
+        return True
+
+    def _kill_in_flight(self) -> bool:
+        """The holder dies with an append on its way; a while later so does its successor."""
+        holder = self._fleet.holder()
+        if holder is None:
+            return False
+
+        def successor() -> None:
+            following = self._fleet.holder()
+            if following is not None and following is not holder:
+                following.kill("killed as a successor")
+                self._restart_later(following, self._soon() * 5)
+
+        def strike() -> None:
+            holder.kill("killed in flight")
+            self._restart_later(holder, self._soon() * 5)
+            if self._world.random.random() < 0.5:
+                self._world.at(self._world.random.uniform(0.02, 0.4), None, successor)
+
+        self._when_in_flight(holder, strike)
+        return True
+
+    def _wiped_while_it_counts(self) -> bool:
+        """A disk acknowledges what the others have not got yet, is lost, and is back before they get it."""
+        holder = self._fleet.holder()
+        if holder is None or not self._fleet.journals_whole():
+            return False
+        one, *others = self._journals()
+        mends = [self._world.links.sever({holder.name}, {other.name}) for other in others]
+
+        def strike() -> None:
+            if self._fleet.journals_whole():
+                one.kill()
+                one.wipe()
+                one.start()
+            seconds = self._world.random.uniform(0.15, 0.7)
+            for mend in mends:
+                self._world.at(seconds, None, mend)
+                seconds += 0.4
+
+        def in_flight() -> None:  # and on the one disk a moment later
+            self._world.at(0.008, None, strike)
+
+        self._world.at(self._soon(), None, self._when_in_flight, holder, in_flight)
+        return True
+
+    def _outvoted_disk(self) -> bool:
+        """Two disks hold what the third lacks; one of the two is lost, the other cut off, and the holder goes."""
+        holder = self._fleet.holder()
+        if holder is None or not self._fleet.journals_whole():
+            return False
+        kept, lost, behind = self._journals()
+        mend_behind = self._world.links.sever({behind.name})
+
+        def strike() -> None:
+            if not self._fleet.journals_whole():
+                mend_behind()
+                return
+            lost.kill()
+            lost.wipe()
+            holder.kill("killed")
+            mend_kept = self._world.links.sever({kept.name})
+            mend_behind()
+            self._restart_later(lost, 0.002)
+            self._restart_later(holder, 0.002)
+            self._world.at(self._world.random.uniform(0.5, 2.0), None, mend_kept)
+
+        self._world.at(self._world.random.uniform(0.05, 0.4), None, self._when_in_flight, holder, strike)
+        return True
+
+    def _slow_request(self) -> bool:
+        """A client's messages take longer than its patience, and the holder may change before they arrive."""
+        names = [name for name in self._world.processes if name.startswith("client")]
+        name = self._world.random.choice(names)
+        self._world.links.slow[name] = self._world.random.choice((0.03, 0.1, 0.4))
+        holder = self._fleet.holder()
+        if holder is not None and self._world.random.random() < 0.6:
+            self._world.at(self._soon() * 3, None, self._bounce, holder)
+
+        def over() -> None:
+            self._world.links.slow.pop(name, None)
+
+        self._world.at(self._world.random.uniform(0.5, 2.0), None, over)
+        return True
+
+    def _checkpoint_torn(self) -> bool:
+        """A storage replica comes back without its disk, and dies again while it takes a checkpoint."""
+        if not self._fleet.shape.trims or not self._fleet.storages_whole():
+            return False
+        process = self._world.random.choice(self._fleet.processes("storage"))
+        process.kill()
+        process.wipe()
+        self._restart_later(process, 0.01)
+        left = 5 * TRIES_MAX
+
+        def look() -> None:
+            nonlocal left
+            left -= 1
+            service = process.services
+            fetcher = service._fetcher if service is not None else None
+            if fetcher is not None and fetcher.entries:
+                self._world.mark("a checkpoint was torn")
+                process.kill("killed while it takes a checkpoint")
+                self._restart_later(process, self._soon())
+            elif left > 0:
+                self._world.at(TRY_SECONDS if fetcher is None else TRY_SECONDS / 10, None, look)
+
+        self._world.at(0.02, None, look)
+        return True
+
+    def _bounce(self, process: Process) -> None:
+        process.kill("bounced")
+        self._restart_later(process, 0.002)

@@ -1,0 +1,47 @@
+"""Seeds until a run fails that does not fail otherwise: the work of one process when guards are taken out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from tausql.simulation.breaking import GUARDS, take_out, without
+from tausql.simulation.scenario import run_seed
+
+FIRST_SEED = 1
+
+
+@dataclass(slots=True)
+class Found:
+    """`seed` 0: nothing was found in `seeds` runs. `anyway`: seeds that fail with every guard in place too."""
+
+    guard: str
+    seeds: int
+    seed: int
+    failure: str
+    anyway: list[int]
+    virtual_seconds: float
+    wall_seconds: float
+
+
+def find(guard: str, seeds_max: int, seconds: float, streams: int = 2, first: int = FIRST_SEED) -> Found:
+    """Run seeds from `first` on without `guard` until one fails, at most `seeds_max` of them.
+
+    Raises GuardNotFound."""
+    logging.disable(logging.CRITICAL)
+    began = time.monotonic()
+    take_out(GUARDS[guard])()  # words that are not there show at once, and by name
+    virtual = 0.0
+    anyway: list[int] = []
+    for seed in range(first, first + seeds_max):
+        with without(guard):
+            verdict = run_seed(seed, seconds, streams)
+        virtual += verdict.virtual_seconds
+        if verdict.failure:
+            if run_seed(seed, seconds, streams).failure:
+                anyway.append(seed)  # a fault of the services, which says nothing about the guard
+                continue
+            taken = time.monotonic() - began
+            return Found(guard, seed - first + 1, seed, verdict.failure, anyway, virtual, taken)
+    return Found(guard, seeds_max, 0, "", anyway, virtual, time.monotonic() - began)

@@ -1,0 +1,152 @@
+"""Hears everything that is said between processes, and holds it against the protocol's invariants.
+
+What a process says is what others act on, so it is judged at the very moment it is sent: a commit that is acknowledged
+while one disk holds it is wrong even if a second one gets it a millisecond later.
+"""
+
+from __future__ import annotations
+
+from tausql.protocol.adjudicator import Beat, Committed
+from tausql.protocol.journal import Append, Appended, Epoch, Kind, Record, Status
+from tausql.protocol.tau import stream_of
+from tausql.runtime.check import I1, I3, I4, I5, check
+from tausql.simulation.fleet import SimulatedFleet
+from tausql.simulation.journals import JournalDisks
+
+Position = tuple[Epoch, int]  # (epoch, seq)
+
+
+class _Stream:
+    """What was said of one stream."""
+
+    __slots__ = ("acknowledged", "acknowledged_in", "beat", "closed", "committed_seq", "last", "limit", "starts")
+
+    def __init__(self) -> None:
+        self.starts: dict[Epoch, tuple[int, int]] = {}  # epoch -> (seq, tau) of its EpochStart
+        self.closed: dict[Epoch, int] = {}  # epoch -> highest tau it closed
+        self.last: dict[Epoch, int] = {}  # epoch -> highest seq sent
+        self.beat: dict[Epoch, Beat] = {}  # the newest
+        self.acknowledged: Position = ((0, 0), 0)  # the highest told to a client
+        self.acknowledged_in: Epoch = (0, 0)  # the newest epoch that told a client anything
+        self.committed_seq = 0  # as far as a beat or a client was told
+        self.limit = 0  # known to be on a majority of disks
+
+
+class Witness:
+    """I1, I3, I4 and I5 over messages. `position` tells where a tau is in its stream."""
+
+    def __init__(self, fleet: SimulatedFleet, disks: JournalDisks) -> None:
+        self._fleet = fleet
+        self._world = fleet.world
+        self._disks = disks
+        self._streams = [_Stream() for _ in range(fleet.fleet.streams)]
+        self._positions: dict[int, Position] = {}  # tau -> where
+        self._released: dict[tuple[int, int], tuple[Epoch, int]] = {}  # (stream, seq) -> (epoch, tau)
+        self._world.links.observers.update(
+            {Append: self._append, Beat: self._beat, Committed: self._committed, Appended: self._appended}
+        )
+
+    def tau_released(self, stream: int, seq: int) -> int:
+        """The tau of the committed record at `seq`, 0 if no crossbar has released it."""
+        return self._released.get((stream, seq), ((0, 0), 0))[1]
+
+    def released(self, stream: int, epoch: Epoch, seq: int, tau: int) -> None:
+        """A crossbar has merged this record. I1: all crossbars agree, for ever, and taus rise with seqs."""
+        known = self._released.setdefault((stream, seq), (epoch, tau))
+        check(I1, known == (epoch, tau), "crossbars disagree on a record", stream=stream, seq=seq)
+        before = self._released.get((stream, seq - 1))
+        if before is not None:
+            rising = before[1] < tau and before[0] <= epoch
+            check(I1, rising, "a released record does not rise above the one before", stream=stream, seq=seq)
+        check(I1, self._positions.get(tau) == (epoch, seq), "released what nobody appended", stream=stream, tau=tau)
+
+    # what is heard
+
+    def _append(self, speaker: str, append: Append) -> None:
+        if not append.records:
+            return
+        stream = self._streams[append.stream]
+        for record in append.records:
+            if record.seq > stream.last.get(record.epoch, 0):
+                self._fresh(speaker, append.stream, stream, record)
+
+    def _fresh(self, speaker: str, number: int, stream: _Stream, record: Record) -> None:
+        epoch, seq, tau = record.epoch, record.seq, record.tau
+        stream.last[epoch] = seq
+        known = self._positions.get(tau)
+        if known is not None:  # an EpochStart that nobody took: the next epoch may begin at the same tau
+            starts = (stream.starts.get(known[0], (0, 0))[0] == known[1]) + (record.kind == Kind.epoch_start)
+            check(I1, starts == 2 and known[0] != epoch, "a tau was given twice", stream=number, tau=tau)
+        if known is None or known[0] < epoch:
+            self._positions[tau] = (epoch, seq)
+        beat = stream.beat.get(epoch)
+        if beat is not None and seq > beat.n:
+            check(I5, tau > beat.tau, "a record at or below closed time", stream=number, seq=seq, tau=tau)
+        if record.kind == Kind.epoch_start:
+            self._started(speaker, number, stream, record)
+        elif record.kind == Kind.epoch_end:
+            self._world.mark("an epoch was handed over")
+
+    def _started(self, speaker: str, number: int, stream: _Stream, start: Record) -> None:
+        epoch, seq, tau = start.epoch, start.seq, start.tau
+        stream.starts[epoch] = (seq, tau)
+        self._world.mark("takeover")
+        if seq - 1 > stream.committed_seq:
+            self._world.mark("a takeover with an unfinished tail")
+        for earlier, closed in stream.closed.items():
+            if earlier < epoch:
+                check(I5, tau > closed, "an epoch starts below what was closed", stream=number, epoch=epoch, tau=tau)
+        known_epoch, known_seq = stream.acknowledged
+        if stream.acknowledged_in >= epoch:
+            return
+        check(I3, known_seq < seq, "an acknowledged record is not in a later epoch", stream=number, seq=known_seq)
+        services = self._world.processes[speaker].services
+        tenure = services.tenures.get(number) if services is not None else None
+        if tenure is not None and tenure.epoch == epoch and known_seq > tenure.proposer.log.trim_seq:
+            adopted = tenure.proposer.log.epoch_at(known_seq)
+            check(I3, adopted == known_epoch, "another record stands where an acknowledged one did", seq=known_seq)
+
+    def _beat(self, speaker: str, beat: Beat) -> None:
+        stream = self._streams[beat.stream]
+        epoch = beat.epoch
+        stream.beat[epoch] = beat
+        stream.closed[epoch] = max(stream.closed.get(epoch, 0), beat.tau)
+        stream.committed_seq = max(stream.committed_seq, beat.commit_seq)
+        for later, (_, start) in stream.starts.items():
+            if later > epoch:
+                check(I5, beat.tau < start, "a zombie closes time of a later epoch", stream=beat.stream, tau=beat.tau)
+        services = self._world.processes[speaker].services
+        tenure = services.tenures.get(beat.stream) if services is not None else None
+        limit = max(beat.tau, tenure.proposer.limit if tenure is not None else 0)
+        if limit > stream.limit:
+            held = self._disks.limited(beat.stream, limit)
+            check(I4, held >= self._disks.majority, "a limit in use is on no majority of disks", stream=beat.stream)
+            stream.limit = limit
+
+    def _committed(self, speaker: str, committed: Committed) -> None:
+        tau = committed.tau
+        number = stream_of(tau)
+        position = self._positions.get(tau)
+        check(I3, position is not None, "a commit was acknowledged that nobody appended", tau=tau)
+        assert position is not None
+        epoch, seq = position
+        held = self._disks.holding(number, epoch, seq)
+        check(I3, held >= self._disks.majority, "acknowledged on no majority of disks", stream=number, seq=seq)
+        stream = self._streams[number]
+        services = self._world.processes[speaker].services
+        tenure = services.tenures.get(number) if services is not None else None
+        if tenure is not None:  # epochs that failed before this one may have lacked the record
+            for later, (start, _) in stream.starts.items():
+                if later > tenure.epoch:
+                    check(I3, seq < start, "acknowledged, and cut by a later epoch", stream=number, seq=seq)
+            stream.acknowledged_in = max(stream.acknowledged_in, tenure.epoch)
+        stream.acknowledged = max(stream.acknowledged, position)
+        stream.committed_seq = max(stream.committed_seq, seq)
+
+    def _appended(self, _: str, answer: Appended) -> None:
+        if answer.status == Status.full or not answer.room:
+            self._world.mark("a full disk met")
+        elif answer.status == Status.limit_refused:
+            self._world.mark("a limit was refused")
+        elif answer.status == Status.fenced:
+            self._world.mark("a zombie was fenced")
