@@ -13,7 +13,7 @@ import sys
 from functools import partial
 
 from tausql.simulation.breaking import GUARDS
-from tausql.simulation.search import Found, find
+from tausql.simulation.search import FIRST_SEED, Found, find
 
 FAILURE_WIDTH = 110
 
@@ -36,13 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("guards", nargs="*", help="which (default: all)", metavar="guard")
     parser.add_argument("--seeds", type=int, default=60, help="at most, a guard")
     parser.add_argument("--seconds", type=float, default=6.0, help="virtual seconds with faults, a seed")
+    parser.add_argument("--first", type=int, default=FIRST_SEED)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     names = options.guards or list(GUARDS)
     unknown = sorted(set(names) - set(GUARDS))
     if unknown:
         parser.error(f"no such guard: {', '.join(unknown)}")
-    job = partial(find, seeds_max=options.seeds, seconds=options.seconds)
+    job = partial(find, seeds_max=options.seeds, seconds=options.seconds, first=options.first)
     missed = 0
     print(f"{'guard':<28} {'seeds':>5}  what was noticed", flush=True)
     with multiprocessing.get_context("spawn").Pool(min(options.processes, len(names))) as pool:

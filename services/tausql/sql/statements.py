@@ -146,15 +146,21 @@ _WANTS_ITEM = frozenset(", BY WHERE AND OR ON HAVING WHEN THEN ELSE = <> != < > 
 def _check_pairs(tokens: list[Token]) -> None:
     """Words with a gap between them that sqlglot closes by itself: `SELECT a, FROM t`, `ORDER BY a, DESC`."""
     before = ""
+    whens = 0
     for at, token in enumerate(tokens):
         word = token.word
+        whens += (word == "WHEN") - (word == "THEN")
         if before in _WANTS_ITEM and word in _NO_ITEM:
             raise syntax_error_at(token.text, token.start)
         if before == "AS" and word in _NO_ALIAS:
             raise syntax_error_at(token.text, token.start)
         if before == "::" and word == "DOUBLE" and _word_at(tokens, at + 1) != "PRECISION":
             raise SqlError(Code.undefined_object, 'type "double" does not exist')
+        if word == "NULL" and before == "NOT" and at > 1 and tokens[at - 2].kind in ("quoted", "param", "string"):
+            raise syntax_error_at("NOT", tokens[at - 1].start)
         before = word
+    if whens > 0:
+        raise SqlError(Code.syntax_error, "syntax error: WHEN without THEN")
 
 
 def _word_at(tokens: list[Token], at: int) -> str:

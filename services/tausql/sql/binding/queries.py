@@ -215,9 +215,9 @@ def _set_operation(binder: Binder, node: exp.Expr, link: OuterLink | None, env: 
         chain.append(first)
         first = first.this
     if not isinstance(first, exp.Subquery):
-        _check_bare(first, type(chain[-1]).__name__.lower())
+        _check_bare(first, type(chain[-1]).__name__.upper())
     for step, following in zip(chain[1:], chain, strict=False):
-        _check_bare(step.expression, type(following).__name__.lower())
+        _check_bare(step.expression, type(following).__name__.upper())
     query = bind_query(binder, first, link, env)
     for step in reversed(chain):
         query = _combine(binder, step, query, bind_query(binder, step.expression, link, env))

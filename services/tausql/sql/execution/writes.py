@@ -204,13 +204,8 @@ class Insert(Write):
             if collision is not None:
                 if conflict.update is None:
                     continue
-                if collision.own or any(collision.row_key == other for _, other in touched):
-                    raise SqlError(
-                        Code.cardinality_violation,
-                        "ON CONFLICT DO UPDATE command cannot affect row a second time",
-                        hint="Ensure that no rows proposed for insertion within the same command have duplicate "
-                        "constrained values.",
-                    )
+                if collision.own:
+                    raise _second_time()
                 order.append((False, len(touched)))
                 touched.append((row, collision.row_key))
                 continue
@@ -248,17 +243,29 @@ class Insert(Write):
         changes: list[Change] = []
         results: list[Row | None] = []
         width = access.width
+        changed: set[bytes] = set()
         for row in joined:
+            if row[width] in changed:
+                raise _second_time()
             if conflict.passes is not None and not conflict.passes(row, context):
                 run.transaction.lock_row(access.oid, row[width])
                 results.append(None)
                 continue
+            changed.add(row[width])
             new = conflict.update(row, context)
             self.rules.verify(new, context)
             changes.append(Change(row[:width], new, row[width]))
             results.append(new)
         await apply_changes(access, changes, run, taken)
         return results
+
+
+def _second_time() -> SqlError:
+    return SqlError(
+        Code.cardinality_violation,
+        "ON CONFLICT DO UPDATE command cannot affect row a second time",
+        hint="Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+    )
 
 
 class Change:

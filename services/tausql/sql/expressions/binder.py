@@ -81,6 +81,8 @@ def _by_base_class(node: exp.Expr) -> Handler:
 
 
 def _paren(binder: Binder, node: exp.Paren) -> Expr:
+    if isinstance(node.this, exp.Alias):  # `(a b)`, which sqlglot takes for a name
+        raise SqlError(Code.syntax_error, f'syntax error at or near "{node.this.alias}"')
     return binder.bind(node.this)
 
 

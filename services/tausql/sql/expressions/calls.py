@@ -157,7 +157,9 @@ def call_named(binder: Binder, name: str, args: Sequence[Expr]) -> Expr:
         return _typeof(args[0])
     if name in _TEXT_FROM and named_functions(name):
         start = _TEXT_FROM[name]
-        if name not in ("quote_literal", "quote_nullable") or (args and args[0].type not in (b.UNKNOWN, b.TEXT)):
+        if name in ("quote_literal", "quote_nullable"):  # of the value cast to text: char(n) loses its blanks
+            args = [arg if arg.type is b.UNKNOWN else cast_to(arg, b.TEXT, -1, params) for arg in args]
+        else:
             args = [*args[:start], *(text_output(arg, params) for arg in args[start:])]
     resolved = _as_cast(name, args)
     if resolved is not None:
