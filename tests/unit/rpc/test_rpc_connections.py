@@ -297,7 +297,8 @@ def test_peer_that_does_not_read_makes_calls_overloaded_rather_than_fill_memory(
 
     async def body(host: AsyncHost) -> None:
         server = await ws_create_server(lambda request: Deaf(), "127.0.0.1", 0, enable_auto_pong=False)
-        node = Node(host, "127.0.0.1:0", MESSAGES)
+        # The peer answers no pings either: on a slow machine its silence must not be noticed before it is full.
+        node = Node(host, "127.0.0.1:0", MESSAGES, keepalive_seconds=3600)
         await node.start()
         channel = node.connect(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", "echo")
         answers: list[Failure] = []
