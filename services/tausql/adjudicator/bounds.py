@@ -26,6 +26,6 @@ class TenureLimits(NamedTuple):
     history_bytes_max: int = 256 << 20
     outcomes_max: int = 500_000
     limit_ahead_micros: int = 1_000_000
-    limit_seconds_between: float = 0.25
+    limit_seconds_between: float = 0.4
     resign_seconds: float = 0.5
     waiting_max: int = 4096
