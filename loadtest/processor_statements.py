@@ -19,11 +19,12 @@ from tausql.pgwire import client
 from tausql.processor.service import ProcessorService
 from tausql.processor.settings import ProcessorSettings
 from tausql.protocol.adjudicator import Commit, Committed, Holding
+from tausql.protocol.fleet import Fleet, Member
 from tausql.protocol.keys import KeyKind, entry_key, key_encoder, relation_prefix
 from tausql.protocol.processor import SessionStart
 from tausql.protocol.rows import encode_stored
 from tausql.protocol.storage import Page, Read, Rows, SchemaVersions
-from tausql.runtime.fleet import Fleet, Member
+from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Interval
 from tausql.sql.catalogue.descriptors import Column, Index, Table
 from tausql.sql.catalogue.system import RELATIONS, encode_table, system_keys, system_range
@@ -142,7 +143,7 @@ def main(count: int) -> None:
     host = Turns()
     member = (Member("one", "a", "dictionary:1"),)
     fleet = Fleet(storage=member, adjudicator=member)
-    processor = ProcessorService(host, Answers(host), fleet, ProcessorSettings())  # type: ignore[arg-type]
+    processor = ProcessorService(host, Answers(host), Directory(fleet), ProcessorSettings())  # type: ignore[arg-type]
     processor.begin()
     host.turn()
     out = Out()

@@ -1,26 +1,32 @@
 """What one RPC costs: round trip alone, and CPU at either end with many in flight.
 
-    python loadtest/rpc_round_trip.py [--size 300] [--flight 32] [--seconds 3]
+    python loadtest/rpc_round_trip.py [--size 300] [--flight 32] [--seconds 3] [--tls]
 
-Two processes on loopback. "memory" is the same exchange between two services of one process.
+Two processes on loopback. "memory" is the same exchange between two services of one process. `--tls`: both sides show
+certificates, as between pods.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tausql.rpc.interface import Channel, Failure, Reply, Routes
 from tausql.rpc.node import Node, ask
+from tausql.runtime.issuing import issue, issue_authority
 from tausql.runtime.loop import AsyncHost, run_on_host
+from tausql.runtime.tls import Tls
 
 
 class Ask(msgspec.Struct, tag="load_ask", array_like=True, gc=False):
@@ -104,9 +110,19 @@ async def measure(name: str, channel: Channel, size: int, flight: int, seconds: 
     )
 
 
-def server_process() -> None:
+def certificates(folder: Path) -> None:
+    """An authority and one certificate, for both ends."""
+    now = datetime.datetime.now(datetime.UTC)
+    authority = issue_authority("load test", now, 1)
+    leaf = issue(authority, "load test", ["localhost"], now, 1, client=True)
+    (folder / "ca.crt").write_bytes(authority.pem())
+    (folder / "tls.crt").write_bytes(leaf.pem())
+    (folder / "tls.key").write_bytes(leaf.key_pem())
+
+
+def server_process(folder: str) -> None:
     async def body(host: AsyncHost) -> None:
-        node = Node(host, "127.0.0.1:0", MESSAGES)
+        node = Node(host, "127.0.0.1:0", MESSAGES, tls=Tls(host, Path(folder)) if folder else None)
         serve(node)
         await node.start()
         print(node.address, flush=True)
@@ -116,9 +132,9 @@ def server_process() -> None:
     run_on_host(body, name="server")
 
 
-def client_process(address: str, size: int, flight: int, seconds: float) -> None:
+def client_process(address: str, size: int, flight: int, seconds: float, folder: str) -> None:
     async def body(host: AsyncHost) -> None:
-        node = Node(host, "127.0.0.1:0", MESSAGES)
+        node = Node(host, "127.0.0.1:0", MESSAGES, tls=Tls(host, Path(folder)) if folder else None)
         serve(node)
         await node.start()
         apart, local = node.connect(address, "echo"), node.connect(node.address, "echo")
@@ -136,15 +152,23 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=300)
     parser.add_argument("--flight", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--tls", action="store_true")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        server_process()
+        server_process(options.folder)
         return
     run: Callable[..., Any] = subprocess.Popen
-    with run([sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        client_process(server.stdout.readline().strip(), options.size, options.flight, options.seconds)
-        server.stdin.close()
+    with tempfile.TemporaryDirectory() as made:
+        folder = made if options.tls else ""
+        if folder:
+            certificates(Path(folder))
+        command = [sys.executable, __file__, "--serve", "--folder", folder]
+        with run(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+            address = server.stdout.readline().strip()
+            client_process(address, options.size, options.flight, options.seconds, folder)
+            server.stdin.close()
 
 
 if __name__ == "__main__":

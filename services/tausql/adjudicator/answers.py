@@ -23,14 +23,18 @@ _ERROR_ALLOWANCE = 2e-6
 class Answers:
     """Commits of one epoch whose clients wait, in tau order."""
 
-    __slots__ = ("_committed_seq", "_host", "_observe", "_queue", "_timer", "told")
+    __slots__ = ("_committed_seq", "_host", "_observe_answer", "_observe_wait", "_queue", "_settled", "_timer", "told")
 
-    def __init__(self, host: Host, observe: Callable[[float], None]) -> None:
-        """`observe` gets the seconds that each answer was held."""
+    def __init__(
+        self, host: Host, observe_answer: Callable[[float], None], observe_wait: Callable[[float], None]
+    ) -> None:
+        """What gets the seconds that each answer was held: since its verdict, and since it was on a majority."""
         self._host = host
-        self._observe = observe
+        self._observe_answer = observe_answer
+        self._observe_wait = observe_wait
         self._queue: deque[tuple[int, int, float, Reply]] = deque()  # seq, tau, since, reply
         self._committed_seq = 0
+        self._settled: deque[tuple[int, float]] = deque()  # up to this seq on a majority, since when
         self._timer: Timer | None = None
         self.told = 0
 
@@ -46,12 +50,15 @@ class Answers:
         self._committed_seq = seq
         if self._timer is None:
             self._release()
+        if self._queue and self._queue[0][0] <= seq:
+            self._settled.append((seq, self._host.monotonic()))
 
     def abandon(self) -> None:
         """The stream is lost: nobody here can tell any more what becomes of these."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._settled.clear()
         queue, self._queue = self._queue, deque()
         for _, _, _, reply in queue:
             reply.answer(Unresolved())
@@ -70,6 +77,7 @@ class Answers:
             self._timer = self._host.later(_UNSURE_SECONDS, self._woken)
             return
         now = self._host.monotonic()
+        settled = self._settled
         while queue and queue[0][0] <= self._committed_seq:
             seq, tau, since, reply = queue[0]
             early = (tau >> SHIFT) - earliest
@@ -80,5 +88,8 @@ class Answers:
             if tau >> SHIFT >= earliest or seq > self._committed_seq:
                 check(I9, False, "told before its time", tau=tau, earliest=earliest)
             self.told += 1
-            self._observe(now - since)
+            while settled and settled[0][0] < seq:
+                settled.popleft()
+            self._observe_wait(now - settled[0][1] if settled else 0.0)
+            self._observe_answer(now - since)
             reply.answer(Committed(tau))

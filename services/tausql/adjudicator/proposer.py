@@ -10,12 +10,14 @@ earlier epoch may sit on a majority and still be replaced (the figure-8 rule).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 from tausql.adjudicator.lead import Lead
 from tausql.adjudicator.log import RECORD_COST_BYTES, Log
+from tausql.adjudicator.metrics import AdjudicatorMetrics
 from tausql.adjudicator.readback import Readback
 from tausql.adjudicator.replica import Replica
 from tausql.adjudicator.roster import Roster
@@ -58,6 +60,8 @@ class Proposer:
         "_host",
         "_lead",
         "_limits",
+        "_observe_append",
+        "_observe_quorum",
         "_on_commit",
         "_on_limit",
         "_on_lost",
@@ -65,6 +69,7 @@ class Proposer:
         "_roster",
         "_sample_at",
         "_sample_seq",
+        "_sent",
         "_stream",
         "appends",
         "asked",
@@ -93,6 +98,7 @@ class Proposer:
         on_commit: Callable[[int, int], None],
         on_limit: Callable[[int], None],
         on_lost: Callable[[str], None],
+        metrics: AdjudicatorMetrics,
     ) -> None:
         self._host, self._roster, self._stream = host, roster, stream
         self.epoch, self.log = epoch, log
@@ -113,6 +119,9 @@ class Proposer:
         self._flushed_seq = 0
         self._sample_seq = 0
         self._sample_at = 0.0
+        self._sent: deque[tuple[int, float]] = deque()  # up to this seq sent, and when
+        self._observe_quorum = metrics.quorum_seconds.observe
+        self._observe_append = [metrics.appends_of(name).observe for name in roster.names]
 
     # what the holder wants
 
@@ -149,9 +158,11 @@ class Proposer:
             return
         last = self.log.last_seq
         if last > self._flushed_seq:
+            now = self._host.monotonic()
             if self._flushed_seq == self.commit_seq:  # nothing else is on its way: worth measuring
-                self._sample_seq, self._sample_at = last, self._host.monotonic()
+                self._sample_seq, self._sample_at = last, now
             self._flushed_seq = last
+            self._sent.append((last, now))
         built: _Built = {}
         for replica in self.replicas:
             self._send(replica, built)
@@ -204,7 +215,7 @@ class Proposer:
         replica.in_flight += 1
         replica.tried = not replica.trusted
         self.appends += 1
-        done = partial(self._answered, replica, replica.generation, first, upto)
+        done = partial(self._answered, replica, replica.generation, first, upto, self._host.monotonic())
         replica.client.append(message, self._limits.append_deadline_seconds, done)
 
     def _unmuted(self, replica: Replica) -> bool:
@@ -255,7 +266,7 @@ class Proposer:
 
     # answers
 
-    def _answered(self, replica: Replica, generation: int, first: int, upto: int, answer: Any) -> None:
+    def _answered(self, replica: Replica, generation: int, first: int, upto: int, sent: float, answer: Any) -> None:
         replica.in_flight -= 1
         if self.over:
             return
@@ -277,6 +288,7 @@ class Proposer:
             self._back(replica, first, self._limits.rest_seconds)
         elif answer.status == Status.ok:
             replica.full = not answer.room
+            self._observe_append[replica.index](self._host.monotonic() - sent)
             replica.acknowledge(answer, upto, self.asked)
             self._advance()
             self._send(replica, {})
@@ -353,10 +365,17 @@ class Proposer:
             self._cost_committed += len(record.payload) + RECORD_COST_BYTES
         self.commit_seq = seq
         self.commit_tau = log.tail[seq - first].tau
+        now = self._host.monotonic()
+        sent, last = self._sent, 0.0
+        while sent and sent[0][0] <= seq:
+            last = sent.popleft()[1]
+            self._observe_quorum(now - last)
         if self._sample_seq and seq >= self._sample_seq:
             if seq == self._sample_seq:
-                self._lead.observe(self._host.monotonic() - self._sample_at)
+                self._lead.observe(now - self._sample_at)
             self._sample_seq = 0
+        elif last:
+            self._lead.queued(now - last)
         if len(log.tail) >= 512:
             self._let_go()
         self._on_commit(seq, self.commit_tau)

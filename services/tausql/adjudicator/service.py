@@ -9,6 +9,7 @@ from typing import Any
 from tausql.adjudicator.bounds import TenureLimits
 from tausql.adjudicator.lead import Lead
 from tausql.adjudicator.metrics import AdjudicatorMetrics
+from tausql.adjudicator.others import Others
 from tausql.adjudicator.placement import ranges_of
 from tausql.adjudicator.proposer import ProposerLimits
 from tausql.adjudicator.roster import Roster
@@ -28,11 +29,13 @@ from tausql.protocol.adjudicator import (
     WatchBeats,
     WatchHoldings,
 )
+from tausql.protocol.fleet import Fleet, Member
 from tausql.protocol.journal import Description, JournalClient
+from tausql.protocol.tau import micros_of
 from tausql.rpc.interface import Network, Peer, Reply, Routes, Sink
 from tausql.runtime import logs
-from tausql.runtime.fleet import Fleet, Member
-from tausql.runtime.host import Host
+from tausql.runtime.fleet import Directory
+from tausql.runtime.host import ClockUnsure, Host
 from tausql.runtime.process import Process
 
 _DESCRIBE_SECONDS = 0.05  # between questions to a journal that cannot say yet which fleet it is; doubled each time
@@ -49,23 +52,29 @@ class AdjudicatorService:
         self,
         host: Host,
         network: Network,
-        fleet: Fleet,
+        fleet: Directory,
         settings: AdjudicatorSettings,
         member: Member | None = None,
     ) -> None:
         self.host, self.fleet, self.settings = host, fleet, settings
         self.metrics = AdjudicatorMetrics()
-        self.member = member if member is not None else _member_of(fleet, host)
-        members = sorted(fleet.journal, key=lambda one: one.name)
+        self.metrics.sample = self._sample
+        self._appends_before = [0, 0]  # appends and resends of epochs that are over
+        self.member = member if member is not None else _member_of(fleet.fleet, host)
+        members = sorted(fleet.fleet.journal, key=lambda one: one.name)  # fixed at genesis, however the map changes
         clients = [JournalClient(network.connect(one.address, "journal")) for one in members]
         self.roster = Roster([one.name for one in members], clients)
         self.tenures: dict[int, Tenure] = {}
         self.candidates: list[Candidate] = []
+        self._others = Others(host, network, fleet, self.member.name, self._let_go)
+        self._far: frozenset[str] = frozenset()  # crossbars of other regions
+        self._map_changed()
+        fleet.watch(self._map_changed)
         self._holdings = Watchers(settings.watchers_max)
         self._beats = Watchers(settings.watchers_max)
         self._leads = [
             Lead(settings.lead_start_micros, settings.lead_way_micros, settings.lead_micros_max)
-            for _ in range(fleet.streams)
+            for _ in range(fleet.fleet.streams)
         ]
         self._complaints: dict[int, str] = {}
         self._leaving = False
@@ -127,6 +136,7 @@ class AdjudicatorService:
     def stop(self) -> None:
         """End at once."""
         self._leaving = True
+        self._others.stop()
         for candidate in self.candidates:
             candidate.stop()
         for tenure in list(self.tenures.values()):
@@ -155,18 +165,41 @@ class AdjudicatorService:
     def _stand(self) -> None:
         """The fleet is known: be a candidate."""
         settings = self.settings
-        members = sorted(self.fleet.adjudicator, key=lambda one: (one.index, one.name))
-        place = next((at for at, one in enumerate(members) if one.name == self.member.name), 0)
         writer = self.host.random.getrandbits(_WRITER_BITS)
         limits = CandidateLimits(settings.probe_seconds, settings.standby_seconds)._replace(
             patience_seconds=settings.patience_seconds
         )
-        for stream in range(self.fleet.streams):
-            rank = (place - stream) % max(1, len(members))
+        for stream in range(self.fleet.fleet.streams):
+            rank = self._rank(stream)
             won = partial(self._won, stream)
             candidate = Candidate(self.host, self.member.name, self.roster, stream, rank, writer, limits, won)
             self.candidates.append(candidate)
             candidate.resume()
+        self.fleet.watch(self._rerank)
+        self._others.start()
+
+    def _rank(self, stream: int) -> int:
+        """How many others are to be preferred as holders of `stream`."""
+        return len(self._preferred(stream))
+
+    def _preferred(self, stream: int) -> list[str]:
+        """The others that are to be preferred, by name: the streams are dealt out round by round."""
+        names = [one.name for one in sorted(self.fleet.fleet.adjudicator, key=lambda one: (one.index, one.name))]
+        if not names:
+            return []
+        first = stream % len(names)
+        order = names[first:] + names[:first]
+        return order[: order.index(self.member.name)] if self.member.name in order else order
+
+    def _let_go(self, stream: int, name: str) -> None:
+        """Another one holds `stream` no more: no need to wait for those that cannot be there."""
+        if stream < len(self.candidates) and not self._leaving:
+            present = [one for one in self._preferred(stream) if one != name and self._others.heard(one)]
+            self.candidates[stream].hurry(len(present))
+
+    def _rerank(self) -> None:
+        for stream, candidate in enumerate(self.candidates):
+            candidate.rank = self._rank(stream)
 
     # holding
 
@@ -218,12 +251,51 @@ class AdjudicatorService:
     def ended(self, tenure: Tenure, why: str) -> None:
         log.info("stream given up", stream=tenure.stream, epoch=tenure.epoch[0], why=why)
         self.metrics.resignations += 1
+        self._appends_before[0] += tenure.proposer.appends
+        self._appends_before[1] += tenure.proposer.resends
         del self.tenures[tenure.stream]
         self._beats.latest.pop(tenure.stream, None)
         if not self._leaving:
             self.candidates[tenure.stream].lost()
         elif not self.tenures:
             self._idle.set()
+
+    # metrics
+
+    def _sample(self) -> None:
+        """What is looked at when somebody scrapes."""
+        metrics, roster = self.metrics, self.roster
+        tenures = self.tenures
+        proposers = [tenure.proposer for tenure in tenures.values()]
+        metrics.appends = self._appends_before[0] + sum(one.appends for one in proposers)
+        metrics.resends = self._appends_before[1] + sum(one.resends for one in proposers)
+        metrics.majority = roster.majority
+        metrics.held = {stream: stream in tenures and tenures[stream].serving for stream in range(len(self.candidates))}
+        serving = {stream: tenure for stream, tenure in tenures.items() if tenure.serving}
+        metrics.epochs = {stream: tenure.epoch[0] for stream, tenure in serving.items()}
+        metrics.answers_waiting = sum(len(tenure.answers) for tenure in tenures.values())
+        metrics.history_keys = sum(tenure.history_keys for tenure in serving.values())
+        metrics.acknowledging = {
+            (stream, roster.names[one.index]): one.trusted and not one.failures
+            for stream, tenure in serving.items()
+            for one in tenure.proposer.replicas
+        }
+        metrics.behind_records = {
+            (stream, roster.names[one.index]): tenure.proposer.log.last_seq - max(one.match, 0)
+            for stream, tenure in serving.items()
+            for one in tenure.proposer.replicas
+        }
+        try:
+            now = self.host.clock.now()
+        except ClockUnsure:
+            metrics.limit_remaining_seconds = metrics.closed_lag_seconds = {}
+            return
+        metrics.limit_remaining_seconds = {
+            stream: (micros_of(tenure.proposer.limit) - now.latest) / 1e6 for stream, tenure in serving.items()
+        }
+        metrics.closed_lag_seconds = {
+            stream: (now.earliest - micros_of(tenure.heartbeat.closed)) / 1e6 for stream, tenure in serving.items()
+        }
 
     # requests
 
@@ -258,11 +330,26 @@ class AdjudicatorService:
     def _watch_beats(self, _: WatchBeats, sink: Sink) -> None:
         self._beats.add(sink)
 
-    def _nudge(self, nudge: Nudge, _: Peer) -> None:
+    def _nudge(self, nudge: Nudge, peer: Peer) -> None:
         self.metrics.nudges += 1
         tenure = self.tenures.get(nudge.stream)
         if tenure is not None:
+            if peer.name in self._far:
+                self._nudged_from_far(tenure, nudge, peer.name)
             tenure.nudge(nudge.tau)
+
+    def _nudged_from_far(self, tenure: Tenure, nudge: Nudge, sender: str) -> None:
+        """Readers of another region wait, and their nudge tells how far away they are."""
+        try:
+            now = self.host.clock.now()
+        except ClockUnsure:
+            return
+        wanted = micros_of(nudge.tau)
+        tenure.lead.nudged(sender, now.earliest - wanted, now.latest - wanted, self.host.monotonic())
+
+    def _map_changed(self) -> None:
+        fleet = self.fleet.fleet
+        self._far = frozenset(one.name for one in fleet.crossbar if one.region not in ("", fleet.region))
 
 
 def _member_of(fleet: Fleet, host: Host) -> Member:

@@ -45,7 +45,10 @@ class AdjudicatorSettings(ServiceSettings):
         default=100, ge=0, description="The way from a committed append to storage, added to the measured append."
     )
     lead_micros_max: int = Field(
-        default=50_000, ge=0, description="Beyond it, commits would wait for the clock rather than for disks."
+        default=200_000,
+        ge=0,
+        description="Beyond it, commits would wait for the clock rather than for disks: enough for regions that are "
+        "60 ms apart, there and back again and on to the readers.",
     )
     waiting_max: int = Field(default=4096, ge=1, description="Commits that may wait for a higher limit.")
     uncommitted_max: int = Field(default=8192, ge=1, description="Records enqueued and not on a majority yet.")

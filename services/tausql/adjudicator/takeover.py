@@ -30,6 +30,8 @@ class CandidateLimits(NamedTuple):
     patience_seconds: float = 0.04  # for every adjudicator preferred to this one
     backoff_seconds: float = 0.02  # doubled with every attempt lost in a row
     backoff_seconds_max: float = 1.0
+    hurry_seconds: float = 0.5  # after the holder let go, or was heard no more
+    hurry_probe_seconds: float = 0.005
 
 
 class Won(NamedTuple):
@@ -53,6 +55,8 @@ class Candidate:
         "_grantable_since",
         "_grants",
         "_host",
+        "_hurried_rank",
+        "_hurried_until",
         "_limits",
         "_lost",
         "_name",
@@ -61,6 +65,8 @@ class Candidate:
         "_round",
         "_stream",
         "_timer",
+        "_trip",
+        "_trip_before",
         "_waiting",
         "_writer",
         "active",
@@ -88,6 +94,10 @@ class Candidate:
         self._waiting = 0
         self._lost = 0
         self._grantable_since = -1.0
+        self._hurried_rank = rank
+        self._hurried_until = 0.0
+        self._trip = 0.0  # seconds to the farthest replica that answered in this round, and in the one before
+        self._trip_before = 0.0
         self._grants: dict[int, Opened] = {}
         self._timer: Timer | None = None
         self.active = False
@@ -108,6 +118,20 @@ class Candidate:
             self._timer.cancel()
             self._timer = None
 
+    def hurry(self, rank: int) -> None:
+        """The holder has let go, or is heard no more: look at once, and often for a moment. `rank`: how many of those
+        that are there are to be preferred."""
+        if not self.active:
+            return
+        self._hurried_rank = rank
+        self._hurried_until = self._host.monotonic() + self._limits.hurry_seconds
+        if self._timer is not None:  # else answers are on their way
+            self._again(0.0)
+
+    @property
+    def _hurried(self) -> bool:
+        return self._host.monotonic() < self._hurried_until
+
     def _again(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -124,35 +148,43 @@ class Candidate:
             self._again(self._limits.probe_seconds)
             return
         self._round += 1
+        self._trip_before, self._trip = self._trip, 0.0
         answers: list[Probed] = []
         self._waiting = len(self._roster.clients)
         request = Probe(self._roster.fleet, self._stream)
+        done = partial(self._probed, self._round, self._host.monotonic(), answers)
         for client in self._roster.clients:
-            client.probe(request, self._limits.probe_deadline_seconds, partial(self._probed, self._round, answers))
+            client.probe(request, self._limits.probe_deadline_seconds, done)
 
-    def _probed(self, number: int, answers: list[Probed], answer: Any) -> None:
+    def _probed(self, number: int, sent: float, answers: list[Probed], answer: Any) -> None:
         if number != self._round or not self.active:
             return
         self._waiting -= 1
         if isinstance(answer, Probed):
             answers.append(answer)
+            self._trip = self._host.monotonic() - sent
             self._counter = max(self._counter, answer.promised[0])
         grantable = sum(probed.status == Status.ok for probed in answers)
         if grantable >= self._roster.majority:
             self._grantable()
-        elif self._waiting == 0:
+        elif self._waiting == 0 or (grantable + self._waiting < self._roster.majority and self._hurried):
             reluctant = [probed for probed in answers if probed.status == Status.reluctant]
             if reluctant:
                 self.holder = reluctant[0].holder
             self._grantable_since = -1.0
-            self._again(self._limits.standby_seconds if reluctant else self._limits.probe_seconds)
+            if self._hurried:
+                self._again(self._limits.hurry_probe_seconds)
+            else:
+                self._again(self._limits.standby_seconds if reluctant else self._limits.probe_seconds)
 
     def _grantable(self) -> None:
-        """A majority would grant. The preferred holder goes at once, the others give it time, and look again."""
+        """A majority would grant. The preferred holder goes at once, the others give it time, and look again: more
+        where it may be in another region, and its own way to a majority is longer than ours."""
         now = self._host.monotonic()
         if self._grantable_since < 0.0:
             self._grantable_since = now
-        patience = self._limits.patience_seconds * self.rank
+        rank = self._hurried_rank if self._hurried else self.rank
+        patience = (self._limits.patience_seconds + max(self._trip, self._trip_before)) * rank
         waited = now - self._grantable_since
         if waited + 0.0005 >= patience:
             self._open()
@@ -227,6 +259,7 @@ class Candidate:
 
     def _win(self, won: Won) -> None:
         self.active = False
+        self._hurried_until = 0.0
         self._lost = 0
         self.holder = self._name
         self._on_won(won)

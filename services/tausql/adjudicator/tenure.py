@@ -121,7 +121,7 @@ class Tenure:
         self._waiting: deque[tuple[Commit, Reply]] = deque()
         self._timer: Timer | None = None
         recovered = Recovered(won.log.last_seq, won.log.trim_seq, won.last_tau)
-        self.answers = Answers(host, metrics.answer_seconds.observe)
+        self.answers = Answers(host, metrics.answer_seconds.observe, metrics.commit_wait_seconds.observe)
         self._outcomes = Outcomes(limits.outcomes_max)
         self._judge = Judge(
             stream,
@@ -143,6 +143,7 @@ class Tenure:
             self._committed,
             self._limit_rose,
             self.end,
+            metrics,
         )
         self._lookback = Lookback(host, won.readback, recovered, self._holders)
         self._settlement = Settlement(host, self.proposer, self._outcomes, self._lookback)
@@ -166,6 +167,11 @@ class Tenure:
         proposer.enqueue(tau, Kind.epoch_start, _encode(start))
         self._flush_soon()
         self._timer = self._host.later(self._limits.limit_seconds_between, self._tick)
+
+    @property
+    def history_keys(self) -> int:
+        """Conflict keys remembered."""
+        return len(self._judge.conflicts)
 
     @property
     def holding(self) -> Holding:
@@ -199,7 +205,10 @@ class Tenure:
         except ClockUnsure:
             self._refuse(request, reply, Aborted(Reason.overloaded))
             return
+        monotonic = self._host.monotonic
+        began = monotonic()
         tau = self._judge.judge(request, latest)
+        self._metrics.judge_seconds.observe(monotonic() - began)
         if tau.__class__ is int:
             self._enqueue(request, tau, reply)
         elif tau is not None:
@@ -330,6 +339,7 @@ class Tenure:
             self.end("time could not be closed")
             return
         self._metrics.uncommitted = self.proposer.log.last_seq - self.proposer.commit_seq if self.active else 0
+        self.lead.age(now)
         self._metrics.lead_micros = self.lead.micros
         self._timer = self._host.later(self._limits.limit_seconds_between, self._tick)
 
@@ -367,8 +377,11 @@ class Tenure:
         self._flush_soon()
 
     def _finish(self) -> None:
+        """The end is on a majority: only answers wait for their time. The next holder may be there already; what it
+        does to the log concerns these no more."""
         if self.over:
             return
+        self.proposer.close()
         if len(self.answers):
             self._host.later(0.001, self._finish)
         else:
@@ -393,8 +406,6 @@ class Tenure:
             self._timer = None
         self._refuse_waiting()
         self._metrics.unresolved += len(self.answers)
-        self._metrics.appends += self.proposer.appends
-        self._metrics.resends += self.proposer.resends
         self.answers.abandon()
         if was_active:
             self._owner.held(self.holding)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tausql.runtime import metrics
 
 
 class CrossbarMetrics:
-    """Plain numbers, read at scrape time."""
+    """Plain numbers, read at scrape time. `sample` is called before; it sets what is not counted but looked at."""
 
     __slots__ = (
         "beats",
@@ -19,9 +19,12 @@ class CrossbarMetrics:
         "records",
         "refused",
         "ring_bytes",
+        "sample",
+        "stream_lag_seconds",
         "subscribers",
         "switches",
         "trims",
+        "waiting_records",
         "wants",
     )
 
@@ -37,9 +40,13 @@ class CrossbarMetrics:
         self.subscribers = 0
         self.catching_up = 0
         self.ring_bytes = 0
-        self.lag_seconds = 0.0
+        self.lag_seconds: float | None = None  # None while nothing is merged, or the clock is unsure
+        self.stream_lag_seconds: dict[int, float] = {}
+        self.waiting_records: dict[int, int] = {}
+        self.sample: Callable[[], None] = _nothing
 
     def collect(self) -> Iterator[metrics.Family]:
+        self.sample()
         counter, gauge = metrics.counter, metrics.gauge
         prefix = "tausql_crossbar_"
         yield counter(prefix + "records_total", "Records merged, once for every feed they were read by.", self.records)
@@ -53,4 +60,15 @@ class CrossbarMetrics:
         yield gauge(prefix + "subscribers", "Subscribers connected.", self.subscribers)
         yield gauge(prefix + "catching_up_subscribers", "Subscribers on a feed of their own.", self.catching_up)
         yield gauge(prefix + "ring_bytes", "Records kept for subscribers that are a little behind.", self.ring_bytes)
-        yield gauge(prefix + "watermark_lag_seconds", "Now less the watermark, when last looked.", self.lag_seconds)
+        lag: metrics.Labelled = {} if self.lag_seconds is None else {(): self.lag_seconds}
+        yield gauge(prefix + "watermark_lag_seconds", "Now less the watermark of the main feed.", lag)
+        by_stream: metrics.Labelled = {(str(stream),): lag for stream, lag in self.stream_lag_seconds.items()}
+        text = "Now less the time up to which a stream is closed here; the slowest holds up every read."
+        yield gauge(prefix + "stream_lag_seconds", text, by_stream, ("stream",))
+        waiting: metrics.Labelled = {(str(stream),): count for stream, count in self.waiting_records.items()}
+        text = "Records at hand that are not released, or wait for other streams."
+        yield gauge(prefix + "waiting_records", text, waiting, ("stream",))
+
+
+def _nothing() -> None:
+    """Nobody has anything to add."""

@@ -13,11 +13,12 @@ from tausql.crossbar.subscribers import Subscriber
 from tausql.crossbar.trimming import Trimming
 from tausql.protocol.adjudicator import AdjudicatorClient, Beat
 from tausql.protocol.crossbar import Durable, Subscribe, Want
+from tausql.protocol.fleet import Member
 from tausql.protocol.journal import Description, JournalClient, Trim
 from tausql.protocol.tau import micros_of, opening
 from tausql.rpc.interface import Cause, Failure, Network, Peer, Routes, Sink, Stream
 from tausql.runtime import logs
-from tausql.runtime.fleet import Fleet, Member
+from tausql.runtime.fleet import Directory, Neighbour, Neighbours
 from tausql.runtime.host import ClockUnsure, Host
 from tausql.runtime.process import Process
 
@@ -29,27 +30,48 @@ TICK_SECONDS = 1.0
 log = logs.get("crossbar")
 
 
+class _Watch:
+    """What one adjudicator process says of the streams it holds."""
+
+    __slots__ = ("client", "name", "pause_seconds", "stream")
+
+    def __init__(self, adjudicator: Neighbour[AdjudicatorClient]) -> None:
+        self.name = adjudicator.member.name
+        self.client = adjudicator.client
+        self.stream: Stream | None = None
+        self.pause_seconds = WATCH_SECONDS
+
+    def cancel(self) -> None:
+        if self.stream is not None:
+            self.stream.cancel()
+            self.stream = None
+
+
 class CrossbarService:
     """One crossbar process. Nothing of it outlives the process."""
 
     def __init__(
-        self, host: Host, network: Network, fleet: Fleet, settings: CrossbarSettings, member: Member | None = None
+        self, host: Host, network: Network, fleet: Directory, settings: CrossbarSettings, member: Member | None = None
     ) -> None:
-        self.host, self.fleet, self.settings = host, fleet, settings
+        self.host, self._fleet, self.settings = host, fleet, settings
         self.name = member.name if member is not None else host.name
         self.metrics = CrossbarMetrics()
-        self._journal = [
-            (one.name, JournalClient(network.connect(one.address, "journal")))
-            for one in fleet.nearest("journal", host.zone)
-        ]
-        self._adjudicators = [
-            (one.name, AdjudicatorClient(network.connect(one.address, "adjudicator"))) for one in fleet.adjudicator
-        ]
-        self._watches: list[Stream | None] = [None] * len(self._adjudicators)
+        self.metrics.sample = self._sample
+        self._journal = Neighbours(
+            fleet, "journal", host.zone, lambda address: JournalClient(network.connect(address, "journal"))
+        )
+        self._adjudicators = Neighbours(
+            fleet,
+            "adjudicator",
+            host.zone,
+            lambda address: AdjudicatorClient(network.connect(address, "adjudicator")),
+            joined=self._adjudicator_joined,
+            left=self._adjudicator_left,
+        )
+        self._watches: dict[str, _Watch] = {one.member.name: _Watch(one) for one in self._adjudicators.all}
         self._listening = False
-        self._pauses = [WATCH_SECONDS] * len(self._adjudicators)
         self._beats: dict[int, Beat] = {}  # the newest of each stream
-        self._holders: dict[int, int] = {}  # stream -> adjudicator it came from
+        self._holders: dict[int, str] = {}  # stream -> the adjudicator it came from
         self._limits = FeedLimits(
             settings.ring_bytes_max,
             settings.ring_records_max,
@@ -59,8 +81,7 @@ class CrossbarService:
             settings.pause_seconds,
         )
         self._nudges = Nudges()
-        zones = {one.zone for one in fleet.storage}
-        self._trimming = Trimming(max(1, min(2, len(zones))), settings.hold_seconds)
+        self._trimming = Trimming(self._zones_needed(), settings.hold_seconds)
         self._journal_fleet = ""
         self._main: Feed | None = None
         self._aside: list[Feed] = []
@@ -79,8 +100,8 @@ class CrossbarService:
     def start(self) -> None:
         """Find out which fleet the journal is. Beats are listened for once somebody subscribes: a crossbar that only
         stands by would otherwise cost the adjudicators a message a commit."""
-        for index in range(len(self._journal)):
-            self._describe(index)
+        for journal in self._journal.all:
+            self._describe(journal.client)
         self.host.later(TICK_SECONDS, self._tick)
 
     def drain(self) -> None:
@@ -95,10 +116,8 @@ class CrossbarService:
             for subscriber in tuple(feed.subscribers):
                 feed.detach(subscriber)
                 subscriber.sink.end(Failure(Cause.unavailable, "the crossbar is leaving"))
-        for watch in self._watches:
-            if watch is not None:
-                watch.cancel()
-        self._main, self._aside, self._watches = None, [], []
+        self._stop_listening()
+        self._main, self._aside = None, []
 
     def ready(self) -> tuple[bool, str]:
         if self._draining:
@@ -134,19 +153,23 @@ class CrossbarService:
             }
             for feed in self._feeds()
         ]
-        holders = {str(stream): self._adjudicators[index][0] for stream, index in self._holders.items()}
+        holders = {str(stream): name for stream, name in self._holders.items()}
         return {"name": self.name, "fleet": self._journal_fleet, "holders": holders, "feeds": feeds}
 
     def _feeds(self) -> list[Feed]:
         return [*([self._main] if self._main is not None else []), *self._aside]
 
+    def _zones_needed(self) -> int:
+        """How many zones must hold a record before the journal may forget it."""
+        return max(1, min(2, len({one.zone for one in self._fleet.fleet.storage})))
+
     # which fleet
 
-    def _describe(self, index: int) -> None:
+    def _describe(self, journal: JournalClient) -> None:
         if not self._journal_fleet and not self._leaving:
-            self._journal[index][1].describe(1.0, partial(self._described, index))
+            journal.describe(1.0, partial(self._described, journal))
 
-    def _described(self, index: int, answer: Any) -> None:
+    def _described(self, journal: JournalClient, answer: Any) -> None:
         if self._journal_fleet or self._leaving:
             return
         if isinstance(answer, Description) and answer.fleet:
@@ -156,7 +179,7 @@ class CrossbarService:
                 if sink.open:
                     self._subscribe(request, sink)
             return
-        self.host.later(DESCRIBE_SECONDS, self._describe, index)
+        self.host.later(DESCRIBE_SECONDS, self._describe, journal)
 
     # beats
 
@@ -164,39 +187,50 @@ class CrossbarService:
         """Hear every adjudicator's beats from now on."""
         if not self._listening:
             self._listening = True
-            for index in range(len(self._adjudicators)):
-                self._watch(index)
+            for watch in self._watches.values():
+                self._watch(watch)
 
     def _stop_listening(self) -> None:
         self._listening = False
-        for watch in self._watches:
-            if watch is not None:
-                watch.cancel()
-        self._watches = [None] * len(self._adjudicators)
+        for watch in self._watches.values():
+            watch.cancel()
         self._holders.clear()
 
-    def _watch(self, index: int) -> None:
-        if self._leaving or not self._listening or self._watches[index] is not None:
-            return
-        self._watches[index] = self._adjudicators[index][1].watch_beats(
-            partial(self._beat, index), partial(self._watch_ended, index)
-        )
+    def _adjudicator_joined(self, adjudicator: Neighbour[AdjudicatorClient]) -> None:
+        watch = self._watches[adjudicator.member.name] = _Watch(adjudicator)
+        self._watch(watch)
 
-    def _watch_ended(self, index: int, _: Failure | None) -> None:
-        if self._leaving or not self._listening:
-            return
-        self._watches[index] = None
-        self._holders = {stream: holder for stream, holder in self._holders.items() if holder != index}
-        self.host.later(self._pauses[index], self._watch, index)
-        self._pauses[index] = min(self._pauses[index] * 2, WATCH_SECONDS_MAX)
+    def _adjudicator_left(self, adjudicator: Neighbour[AdjudicatorClient]) -> None:
+        name = adjudicator.member.name
+        watch = self._watches.get(name)
+        if watch is not None and watch.client is adjudicator.client:
+            del self._watches[name]
+            watch.cancel()
+            self._forget_holder(name)
 
-    def _beat(self, index: int, beat: Beat) -> None:
+    def _watch(self, watch: _Watch) -> None:
+        if not self._listening or watch.stream is not None or self._watches.get(watch.name) is not watch:
+            return
+        watch.stream = watch.client.watch_beats(partial(self._beat, watch), partial(self._watch_ended, watch))
+
+    def _watch_ended(self, watch: _Watch, _: Failure | None) -> None:
+        watch.stream = None
+        if not self._listening:
+            return
+        self._forget_holder(watch.name)
+        self.host.later(watch.pause_seconds, self._watch, watch)
+        watch.pause_seconds = min(watch.pause_seconds * 2, WATCH_SECONDS_MAX)
+
+    def _forget_holder(self, name: str) -> None:
+        self._holders = {stream: holder for stream, holder in self._holders.items() if holder != name}
+
+    def _beat(self, watch: _Watch, beat: Beat) -> None:
         self.metrics.beats += 1
-        self._pauses[index] = WATCH_SECONDS
+        watch.pause_seconds = WATCH_SECONDS
         known = self._beats.get(beat.stream)
         if known is None or beat.epoch >= known.epoch:
             self._beats[beat.stream] = beat
-            self._holders[beat.stream] = index
+            self._holders[beat.stream] = watch.name
             if self._main is not None:
                 self._main.hear(beat)
             if self._aside:
@@ -255,9 +289,9 @@ class CrossbarService:
     def _new_feed(self, subscriber: Subscriber, main: bool) -> Feed:
         feed = Feed(
             self.host,
-            self._journal,
+            self._journal.named(),
             self._journal_fleet,
-            range(self.fleet.streams),
+            range(self._fleet.fleet.streams),
             subscriber,
             self._limits,
             self.metrics,
@@ -311,10 +345,9 @@ class CrossbarService:
         if main.ring.watermark >= want.tau:
             return
         for nudge in self._nudges.want(want.tau, main.closed_to(), self.host.monotonic()):
-            holder = self._holders.get(nudge.stream)
-            told = self._adjudicators if holder is None else [self._adjudicators[holder]]
-            for _, adjudicator in told:
-                adjudicator.nudge(nudge)
+            holder = self._watches.get(self._holders.get(nudge.stream, ""))
+            for watch in self._watches.values() if holder is None else (holder,):
+                watch.client.nudge(nudge)
                 self.metrics.nudges += 1
 
     # trimming
@@ -328,11 +361,6 @@ class CrossbarService:
         self.host.later(TICK_SECONDS, self._tick)
         now = self.host.monotonic()
         main = self._main
-        metrics = self.metrics
-        metrics.subscribers = sum(len(feed.subscribers) for feed in self._feeds())
-        metrics.catching_up = len(self._aside)
-        metrics.ring_bytes = main.ring.bytes if main is not None else 0
-        metrics.switches = sum(reader.switches for feed in self._feeds() for reader in feed.readers.values())
         if main is None or main.subscribers:
             self._lonely_since = now
         elif now - self._lonely_since > self.settings.idle_seconds:
@@ -344,19 +372,40 @@ class CrossbarService:
             earliest = self.host.clock.now().earliest
         except ClockUnsure:
             return
-        if main is not None:
-            metrics.lag_seconds = (earliest - micros_of(main.ring.watermark)) / 1e6
         if now - self._trimmed_at >= self.settings.trim_seconds:
             self._trimmed_at = now
             self._trim(opening(earliest - self.settings.window_seconds * 1_000_000), now)
 
+    def _sample(self) -> None:
+        """What is looked at when somebody scrapes."""
+        main, metrics = self._main, self.metrics
+        metrics.subscribers = sum(len(feed.subscribers) for feed in self._feeds())
+        metrics.catching_up = len(self._aside)
+        metrics.ring_bytes = main.ring.bytes if main is not None else 0
+        metrics.switches = sum(reader.switches for feed in self._feeds() for reader in feed.readers.values())
+        metrics.lag_seconds, metrics.stream_lag_seconds, metrics.waiting_records = None, {}, {}
+        if main is None:
+            return
+        tails = main.merge.tails
+        metrics.waiting_records = {stream: len(tail.unreleased) + len(tail.ready) for stream, tail in tails.items()}
+        try:
+            earliest = self.host.clock.now().earliest
+        except ClockUnsure:
+            return
+        metrics.lag_seconds = (earliest - micros_of(main.ring.watermark)) / 1e6
+        metrics.stream_lag_seconds = {
+            stream: (earliest - micros_of(tail.closed)) / 1e6 for stream, tail in tails.items()
+        }
+
     def _trim(self, window_start: int, now: float) -> None:
         if not self._journal_fleet:
             return
+        # Zones that storage has lost for the moment still count: what one disk holds is not safe enough to forget.
+        self._trimming.zones_needed = max(self._trimming.zones_needed, self._zones_needed())
         for cursor in self._trimming.trim_points(window_start, now):
             self.metrics.trims += 1
             request = Trim(self._journal_fleet, cursor.stream, cursor.epoch, cursor.seq)
-            for name, journal in self._journal:
+            for name, journal in self._journal.named():
                 journal.trim(request, self.settings.trim_deadline_seconds, partial(self._trim_answered, name))
 
     def _trim_answered(self, replica: str, answer: Any) -> None:

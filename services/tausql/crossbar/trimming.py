@@ -28,10 +28,10 @@ class _Replica:
 class Trimming:
     """`zones_needed`: how many zones must hold a record (two, or as many as have storage at all)."""
 
-    __slots__ = ("_hold_seconds", "_replicas", "_trimmed", "_zones_needed")
+    __slots__ = ("_hold_seconds", "_replicas", "_trimmed", "zones_needed")
 
     def __init__(self, zones_needed: int, hold_seconds: float) -> None:
-        self._zones_needed = zones_needed
+        self.zones_needed = zones_needed
         self._hold_seconds = hold_seconds  # a replica not heard from for longer holds nothing up
         self._replicas: dict[str, _Replica] = {}
         self._trimmed: dict[int, int] = {}
@@ -86,8 +86,8 @@ class Trimming:
         points: dict[int, Cursor] = {}
         for stream in {stream for zone in best.values() for stream in zone}:
             held_by = sorted((zone[stream] for zone in best.values() if stream in zone), key=_seq, reverse=True)
-            if len(held_by) >= self._zones_needed:
-                points[stream] = held_by[self._zones_needed - 1]
+            if len(held_by) >= self.zones_needed:
+                points[stream] = held_by[self.zones_needed - 1]
         for report in reports:
             points = _lower(points, {cursor.stream: cursor for cursor in report.cursors})
         return points

@@ -9,7 +9,7 @@ from tausql.runtime.app import standard_app
 
 
 def create_app(service: FrontendService) -> FastAPI:
-    app = standard_app("frontend", service, [service.metrics])
+    app = standard_app("frontend", service, [service.metrics, *([service.edge] if service.edge is not None else [])])
     router = service.http_sql.router()
     app.include_router(router)
     app.state.public = (router,)

@@ -6,10 +6,10 @@ send the whole burst to one processor. So what was placed since a processor last
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
+from tausql.protocol.fleet import Member
 from tausql.protocol.processor import Load
-from tausql.runtime.fleet import Member
 
 
 class _Candidate:
@@ -26,9 +26,9 @@ class Balance:
 
     __slots__ = ("_candidates", "_zone")
 
-    def __init__(self, zone: str, members: Iterable[Member]) -> None:
+    def __init__(self, zone: str) -> None:
         self._zone = zone
-        self._candidates = {member.name: _Candidate(member) for member in members}
+        self._candidates: dict[str, _Candidate] = {}
 
     @property
     def known(self) -> int:
@@ -40,15 +40,26 @@ class Balance:
         """True if a session could be placed now."""
         return any(_room(candidate) > 0 for candidate in self._candidates.values())
 
+    def joined(self, member: Member) -> None:
+        """A processor is there; nothing is placed there until it speaks."""
+        self._candidates[member.name] = _Candidate(member)
+
+    def left(self, name: str) -> None:
+        """A processor is there no more."""
+        self._candidates.pop(name, None)
+
     def loaded(self, name: str, load: Load) -> None:
-        """A processor spoke."""
-        candidate = self._candidates[name]
-        candidate.load = load
-        candidate.placed = 0
+        """A processor spoke. One that is not there is ignored."""
+        candidate = self._candidates.get(name)
+        if candidate is not None:
+            candidate.load = load
+            candidate.placed = 0
 
     def lost(self, name: str) -> None:
         """A processor cannot be heard any more: nothing is placed there until it speaks again."""
-        self._candidates[name].load = None
+        candidate = self._candidates.get(name)
+        if candidate is not None:
+            candidate.load = None
 
     def place(self, excluded: Collection[str] = ()) -> Member | None:
         """A processor for one session, counted as placed. None: there is none with room, besides `excluded`."""

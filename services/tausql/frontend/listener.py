@@ -10,6 +10,7 @@ import asyncio
 import errno
 import socket
 import ssl
+from collections.abc import Callable
 
 from tausql.frontend.entrance import House
 from tausql.frontend.opening import Opening
@@ -40,14 +41,14 @@ def listening_socket(settings: FrontendSettings) -> socket.socket:
 
 
 class Listener:
-    """Accepts on `listening`, which it owns, until `close`."""
+    """Accepts on `listening`, which it owns, until `close`. `context`: asked for anew by each connection."""
 
     def __init__(
         self,
         host: Host,
         loop: asyncio.AbstractEventLoop,
         house: House,
-        context: ssl.SSLContext,
+        context: Callable[[], ssl.SSLContext],
         listening: socket.socket,
     ) -> None:
         self._host = host
@@ -126,7 +127,7 @@ class Listener:
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        opening = Opening(self._host, self._loop, self._house, self._context, accepted, client, self._ended)
+        opening = Opening(self._host, self._loop, self._house, self._context(), accepted, client, self._ended)
         self._openings.add(opening)
         metrics.startups = len(self._openings)
 

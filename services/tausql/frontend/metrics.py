@@ -6,16 +6,26 @@ from collections.abc import Iterator
 
 from tausql.runtime import metrics
 
+MOVES = ("lost", "drained")
+OUTCOMES = ("committed", "aborted", "unknown")
+MOVE_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
 
 class FrontendMetrics:
     __slots__ = (
+        "answer_seconds",
         "authentications_failed",
         "cancels",
         "clients",
         "connections",
+        "connections_max",
         "http_errors",
         "http_statements",
         "http_transactions",
+        "move_seconds",
+        "moves",
+        "moves_failed",
+        "outcomes",
         "plaintext_refused",
         "processors_known",
         "processors_lost",
@@ -26,13 +36,17 @@ class FrontendMetrics:
         "relays",
         "sent_bytes",
         "sessions",
+        "sessions_immovable",
         "startups",
         "timeouts",
         "tls_failures",
+        "transactions_lost",
     )
 
     def __init__(self) -> None:
+        self.answer_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
         self.connections = 0
+        self.connections_max = 0
         self.startups = 0
         self.tls_failures = 0
         self.plaintext_refused = 0
@@ -52,10 +66,22 @@ class FrontendMetrics:
         self.http_statements = 0
         self.http_errors = 0
         self.http_transactions = 0
+        self.moves = dict.fromkeys(MOVES, 0)
+        self.moves_failed = dict.fromkeys(MOVES, 0)
+        self.move_seconds = metrics.Histogram(MOVE_SECONDS)
+        self.sessions_immovable = 0
+        self.transactions_lost = 0
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)
 
     def collect(self) -> Iterator[metrics.Family]:
         counter, gauge = metrics.counter, metrics.gauge
         yield counter("tausql_frontend_connections_total", "Connections accepted.", self.connections)
+        yield gauge("tausql_frontend_connections_max", "Clients it takes at most.", self.connections_max)
+        yield metrics.histogram(
+            "tausql_frontend_answer_seconds",
+            "From a relayed request to the end of its answer, the way to the processor included.",
+            self.answer_seconds,
+        )
         yield gauge("tausql_frontend_startups", "Connections that have not given a password yet.", self.startups)
         yield counter(
             "tausql_frontend_tls_failures_total",
@@ -100,7 +126,7 @@ class FrontendMetrics:
         yield gauge("tausql_frontend_processors_known", "Processors whose load is known now.", self.processors_known)
         yield counter(
             "tausql_frontend_processors_lost_total",
-            "Sessions that ended because the connection to their processor broke.",
+            "Sessions whose processor went away without a farewell.",
             self.processors_lost,
         )
         yield counter("tausql_frontend_cancels_total", "Cancel requests passed on.", self.cancels)
@@ -109,3 +135,33 @@ class FrontendMetrics:
             "tausql_frontend_http_errors_total", "HTTP SQL requests answered with an error.", self.http_errors
         )
         yield gauge("tausql_frontend_http_transactions", "HTTP transactions open now.", self.http_transactions)
+        yield from self._moved()
+
+    def _moved(self) -> Iterator[metrics.Family]:
+        counter = metrics.counter
+        for name, text, counts in (
+            ("sessions_moved", "Sessions that went on with another processor.", self.moves),
+            ("moves_failed", "Sessions that found no other processor in time.", self.moves_failed),
+        ):
+            by_reason: metrics.Labelled = {(reason,): count for reason, count in counts.items()}
+            yield counter(f"tausql_frontend_{name}_total", text, by_reason, ("reason",))
+        yield metrics.histogram(
+            "tausql_frontend_move_seconds", "How long moved sessions were without a processor.", self.move_seconds
+        )
+        yield counter(
+            "tausql_frontend_sessions_immovable_total",
+            "Sessions that hold too much to be opened elsewhere.",
+            self.sessions_immovable,
+        )
+        yield counter(
+            "tausql_frontend_transactions_lost_total",
+            "Transactions and statements that failed because their processor went away.",
+            self.transactions_lost,
+        )
+        by_outcome: metrics.Labelled = {(outcome,): count for outcome, count in self.outcomes.items()}
+        yield counter(
+            "tausql_frontend_outcomes_total",
+            "Commits under way when their processor went away, by what became of them.",
+            by_outcome,
+            ("outcome",),
+        )

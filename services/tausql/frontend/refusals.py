@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.errors import Code, SqlError, unknown_with_processor
 
 
 def _fatal(code: Code, message: str, hint: str | None = None) -> SqlError:
@@ -43,9 +43,16 @@ def no_processor() -> SqlError:
 def processor_lost() -> SqlError:
     return _fatal(
         Code.admin_shutdown,
-        "terminating connection: the processor was lost",
-        "Connect again. A COMMIT that was under way may or may not have taken effect.",
+        "terminating connection: the processor was lost, and there is no other",
+        "Connect again.",
     )
+
+
+def outcome_unknown() -> SqlError:
+    """A commit was under way, and there is no processor to ask for it."""
+    error = unknown_with_processor()
+    error.severity = "FATAL"
+    return error
 
 
 def shutting_down() -> SqlError:

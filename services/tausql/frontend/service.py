@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,13 @@ from tausql.frontend.listener import Listener, listening_socket
 from tausql.frontend.metrics import FrontendMetrics
 from tausql.frontend.sessions import Sessions
 from tausql.frontend.settings import FrontendSettings
-from tausql.frontend.tls import ensure_certificates, host_names, server_context
+from tausql.frontend.tls import EdgeTls, edge_of, host_names
 from tausql.protocol.processor import SessionHost
 from tausql.rpc.interface import Network
 from tausql.runtime import logs
-from tausql.runtime.fleet import Fleet
+from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
+from tausql.runtime.tls import Tls
 
 if TYPE_CHECKING:
     from tausql.runtime.process import Process  # brings uvicorn and the RPC node, which only whole processes need
@@ -37,24 +37,27 @@ class FrontendService:
     directory: where certificates and the password are kept unless settings say otherwise.
     local: the processor of this process, which then gets every session.
     authenticator: instead of the password file.
+    tls: of the connections to processors.
     """
 
     def __init__(
         self,
         host: Host,
         network: Network,
-        fleet: Fleet,
+        fleet: Directory,
         settings: FrontendSettings,
         local: SessionHost | None = None,
         *,
         directory: Path,
         authenticator: Authenticator | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self._host = host
         self._fleet = fleet
         self._settings = settings
         self._directory = directory
         self.metrics = FrontendMetrics()
+        self.metrics.connections_max = settings.connections_max
         self.certificates = Path(settings.certificate_directory or directory / "tls")
         self.password_file = Path(settings.password_file or directory / "password")
         if authenticator is None:
@@ -64,7 +67,7 @@ class FrontendService:
             settings=settings,
             metrics=self.metrics,
             authenticator=authenticator,
-            sessions=Sessions(host, network, fleet, settings, self.metrics, local),
+            sessions=Sessions(host, network, fleet, settings, self.metrics, local, tls),
             clients=set(),
             on_empty=self._emptied,
         )
@@ -73,6 +76,7 @@ class FrontendService:
         )
         self.http_sql = HttpSql(self._house, self._transactions)
         self._listener: Listener | None = None
+        self.edge: EdgeTls | None = None  # there once it listens
         self._empty: asyncio.Event | None = None
 
     @property
@@ -84,12 +88,11 @@ class FrontendService:
 
     async def start(self) -> None:
         """Listen. Raises OSError where the address or the directory cannot be used."""
-        now = datetime.datetime.now(datetime.UTC)
-        names = host_names(self._fleet.region, self._settings.certificate_names)
-        ensure_certificates(self.certificates, names, now)
-        context = server_context(self.certificates)
+        names = host_names(self._fleet.fleet.region, self._settings.certificate_names)
+        edge = self.edge = edge_of(self._host, self._settings.tls_dir, self.certificates, names)
+        edge.start()
         loop = asyncio.get_running_loop()
-        self._listener = Listener(self._host, loop, self._house, context, listening_socket(self._settings))
+        self._listener = Listener(self._host, loop, self._house, lambda: edge.context, listening_socket(self._settings))
         self._house.sessions.start()
         self._listener.start()
         log.info("listening", address=self._listener.address, tls=self._settings.tls)
@@ -118,6 +121,8 @@ class FrontendService:
         if self._listener is not None:
             self._listener.close()
             self._listener.drop_startups()
+        if self.edge is not None:
+            self.edge.stop()
         self._transactions.drop_all()
         for client in list(house.clients):
             client.terminate(refusals.shutting_down())
@@ -135,7 +140,7 @@ class FrontendService:
     def status(self) -> dict[str, Any]:
         return {
             "address": self._listener.address if self._listener is not None else None,
-            "certificate_authority": str(self.certificates / "ca.pem"),
+            "certificate_authority": str(self.edge.files.authority) if self.edge is not None else None,
             "password_file": str(self.password_file),
             "user": self._settings.user,
             "database": self._settings.database,
@@ -170,4 +175,5 @@ def build(process: Process) -> FrontendService:
         FrontendSettings(),
         local,
         directory=process.directory("frontend"),
+        tls=process.tls,
     )

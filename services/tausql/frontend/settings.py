@@ -35,6 +35,11 @@ class FrontendSettings(ServiceSettings):
         description="`optional` also lets plaintext sessions in, for load generators without TLS on loopback. Aurora "
         "DSQL refuses plaintext, so we do.",
     )
+    tls_dir: str = Field(
+        default="",
+        description="Folder of a given certificate (a mounted Secret): tls.crt, tls.key and, for the status page, "
+        "ca.crt. Used as they are and looked at every 10 s. Empty: one of our own, in `certificate_directory`.",
+    )
     certificate_directory: str = Field(
         default="",
         description="Folder of ca.pem, server.pem and their keys, made at first start. Empty: `tls` in the service's "
@@ -78,6 +83,24 @@ class FrontendSettings(ServiceSettings):
     )
     processor_attempts: int = Field(
         default=3, ge=1, description="Processors tried for a session: one in each of three zones."
+    )
+    move_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="How long a session that lost its processor may be without one: a pod is scheduled and warm in "
+        "less. Then its client is disconnected.",
+    )
+    moves_max: int = Field(
+        default=64,
+        ge=1,
+        description="Sessions looking for another processor at once; the others wait for their turn. A processor takes "
+        "some thousand sessions a second, so 2,000 of them are moved in a second or two.",
+    )
+    outcome_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="How long another processor may take to find out what became of a commit before the next is asked. "
+        "Above `TAUSQL_PROCESSOR_OUTCOME_SECONDS` and the commit's own 5 s.",
     )
     drain_grace_seconds: float = Field(
         default=5.0,

@@ -1,29 +1,137 @@
-"""A certificate authority and a server certificate, made at first start, and the TLS context that uses them.
+"""The frontend's certificate: one that was given, or one made at first start by an authority of our own.
 
 Clients of Aurora DSQL verify the full chain and the host name, so a self-signed server certificate would need every
-client changed whenever it is renewed; an authority of our own is trusted once and outlives its certificates. Keys are
-on the P-256 curve: a handshake costs a tenth of an RSA one, and connections come in bursts.
+client changed whenever it is renewed; an authority of our own is trusted once and outlives its certificates. Either
+way the files are looked at while the frontend runs: new connections get what is there, open ones stay.
 """
 
 from __future__ import annotations
 
 import datetime
 import fcntl
-import ipaddress
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tausql.runtime import logs
+from tausql.runtime.file_watch import FileWatch
+from tausql.runtime.host import Host, Timer
+from tausql.runtime.issuing import Issued, covers, issue, issue_authority, read_issued, signed_by
+from tausql.runtime.metrics import Family, counter, gauge
 
 ALPN = "postgresql"
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 397  # the longest that clients on Apple systems accept
 RENEW_DAYS = 30
+RENEWAL_SECONDS = 43_200.0  # between looks whether our own certificate needs renewal
+
+log = logs.get("frontend")
+
+
+class Files(NamedTuple):
+    """Where a certificate, its key and its authority's certificate (if it is known) lie."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+    @staticmethod
+    def given(folder: Path) -> Files:
+        """As in a mounted Secret."""
+        return Files(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
+
+    @staticmethod
+    def own(folder: Path) -> Files:
+        """As `ensure_certificates` makes them."""
+        return Files(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+
+
+class EdgeTls:
+    """The context for new connections. `renew`: called now and then, to renew what is ours to renew; may raise OSError
+    and ValueError.
+
+    Raises OSError and `ssl.SSLError` for files that cannot be used at the start; later ones that cannot are left."""
+
+    def __init__(self, host: Host, files: Files, renew: Callable[[], None] | None = None) -> None:
+        self.files = files
+        self._host = host
+        self._renew = renew
+        self._timer: Timer | None = None
+        self._watch = FileWatch(host, files[:2], self._reload)
+        self.context = server_context(files)
+        self.expires = expiry(files.certificate)
+        self.reloads = 0
+        self.reload_failures = 0
+
+    def start(self) -> None:
+        self._watch.start()
+        if self._renew is not None:
+            self._timer = self._host.later(RENEWAL_SECONDS, self._renewal)
+
+    def stop(self) -> None:
+        self._watch.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def look(self) -> None:
+        """Look at the files now."""
+        self._watch.look()
+
+    def collect(self) -> Iterator[Family]:
+        yield gauge(
+            "tausql_frontend_certificate_expiry_timestamp_seconds",
+            "When the certificate for clients ends, since the Unix epoch.",
+            self.expires,
+        )
+        yield counter(
+            "tausql_frontend_certificate_reloads_total", "Times a new certificate was taken over.", self.reloads
+        )
+        yield counter(
+            "tausql_frontend_certificate_reload_failures_total",
+            "Times a changed certificate could not be used or renewed, and the old one stayed.",
+            self.reload_failures,
+        )
+
+    def _renewal(self) -> None:
+        assert self._renew is not None
+        try:
+            self._renew()
+        except (OSError, ValueError) as error:
+            self._failed("the certificate for clients cannot be renewed", error)
+        self._timer = self._host.later(RENEWAL_SECONDS, self._renewal)
+
+    def _reload(self) -> None:
+        try:
+            context, expires = server_context(self.files), expiry(self.files.certificate)
+        except (OSError, ValueError) as error:
+            self._failed("the new certificate for clients cannot be used", error)
+            return
+        self.context, self.expires = context, expires
+        self.reloads += 1
+        log.info("new certificate for clients", file=str(self.files.certificate), expires=expires)
+
+    def _failed(self, event: str, error: Exception) -> None:
+        self.reload_failures += 1
+        log.error(event, file=str(self.files.certificate), reason=str(error))
+
+
+def edge_of(host: Host, given: str, own: Path, names: Sequence[str]) -> EdgeTls:
+    """With the certificate in the folder `given`; where that is empty, one of our own in `own`, made out to `names`.
+
+    Raises OSError, and ValueError for files that are no certificates.
+    """
+    if given:
+        return EdgeTls(host, Files.given(Path(given)))
+
+    def ensure() -> None:
+        ensure_certificates(own, names, datetime.datetime.now(datetime.UTC))
+
+    ensure()
+    return EdgeTls(host, Files.own(own), ensure)
 
 
 def host_names(region: str, more: Sequence[str]) -> list[str]:
@@ -43,18 +151,21 @@ def ensure_certificates(directory: Path, names: Sequence[str], now: datetime.dat
     descriptor = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        authority, key = _authority(directory, now)
-        if not _is_current(directory, authority, names, now):
-            _issue(directory, authority, key, names, now)
+        authority = _authority(directory, now)
+        files = Files.own(directory)
+        if not _is_current(files, authority, names, now):
+            issued = issue(authority, "TauSQL frontend", names, now, SERVER_DAYS)
+            _write(files.key, issued.key_pem())
+            _write(files.certificate, issued.pem(), 0o644)
     finally:
         os.close(descriptor)
 
 
-def server_context(directory: Path) -> ssl.SSLContext:
-    """TLS 1.2 or newer with the certificate in `directory`, offering ALPN `postgresql`."""
+def server_context(files: Files) -> ssl.SSLContext:
+    """TLS 1.2 or newer with the certificate in `files`, offering ALPN `postgresql`. Raises OSError, `ssl.SSLError`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(directory / "server.pem", directory / "server.key")
+    context.load_cert_chain(files.certificate, files.key, password="")  # an encrypted key fails, nobody is asked
     context.set_alpn_protocols([ALPN])
     # Sessions last minutes, not pages: tickets would be two more messages a handshake that no driver uses.
     context.options |= ssl.OP_NO_TICKET
@@ -62,104 +173,33 @@ def server_context(directory: Path) -> ssl.SSLContext:
     return context
 
 
-def _authority(directory: Path, now: datetime.datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def expiry(certificate: Path) -> float:
+    """When the first certificate of this file ends, in seconds since the Unix epoch. Raises OSError, ValueError."""
+
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc.timestamp()
+
+
+def _authority(directory: Path, now: datetime.datetime) -> Issued:
     certificate_path, key_path = directory / "ca.pem", directory / "ca.key"
     if certificate_path.exists() and key_path.exists():
-        loaded = serialization.load_pem_private_key(key_path.read_bytes(), None)
-        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
-            raise ValueError(f"{key_path} is no elliptic-curve key")
-        return x509.load_pem_x509_certificate(certificate_path.read_bytes()), loaded
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "TauSQL certificate authority")])
-    certificate = (
-        _certificate(name, name, key, now, AUTHORITY_DAYS)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(authority=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    _write(key_path, _pem(key))
-    _write(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
-    return certificate, key
+        return read_issued(certificate_path.read_bytes(), key_path.read_bytes())
+    made = issue_authority("TauSQL certificate authority", now, AUTHORITY_DAYS)
+    _write(key_path, made.key_pem())
+    _write(certificate_path, made.pem(), 0o644)
+    return made
 
 
-def _is_current(directory: Path, authority: x509.Certificate, names: Sequence[str], now: datetime.datetime) -> bool:
-    path = directory / "server.pem"
-    if not path.exists() or not (directory / "server.key").exists():
+def _is_current(files: Files, authority: Issued, names: Sequence[str], now: datetime.datetime) -> bool:
+    if not files.certificate.exists() or not files.key.exists():
         return False
-    certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    if certificate.issuer != authority.subject:
+    try:
+        issued = read_issued(files.certificate.read_bytes(), files.key.read_bytes())
+    except ValueError:  # whoever made them died between the two files
         return False
-    if certificate.not_valid_after_utc - now < datetime.timedelta(days=RENEW_DAYS):
-        return False
-    alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return set(_alternatives(names)) <= set(alternatives)
-
-
-def _issue(
-    directory: Path,
-    authority: x509.Certificate,
-    authority_key: ec.EllipticCurvePrivateKey,
-    names: Sequence[str],
-    now: datetime.datetime,
-) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "TauSQL frontend")])
-    certificate = (
-        _certificate(subject, authority.subject, key, now, SERVER_DAYS)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(_alternatives(names)), critical=False)
-        .add_extension(_key_usage(authority=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    _write(directory / "server.key", _pem(key))
-    _write(directory / "server.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime.datetime, days: int
-) -> x509.CertificateBuilder:
     return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))  # clocks of clients may be slow
-        .not_valid_after(now + datetime.timedelta(days=days))
-    )
-
-
-def _key_usage(authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _alternatives(names: Sequence[str]) -> list[x509.GeneralName]:
-    alternatives: list[x509.GeneralName] = []
-    for name in names:
-        try:
-            alternatives.append(x509.IPAddress(ipaddress.ip_address(name)))
-        except ValueError:
-            alternatives.append(x509.DNSName(name))
-    return alternatives
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        signed_by(issued.certificate, authority.certificate)
+        and issued.days_left(now) >= RENEW_DAYS
+        and covers(issued.certificate, names)
     )
 
 

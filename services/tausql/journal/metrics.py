@@ -15,20 +15,26 @@ class JournalMetrics:
         "append_records",
         "appends",
         "fenced",
+        "flush_bytes",
         "flush_seconds",
         "flushes",
         "full",
         "gaps",
         "grants",
+        "kept_records",
         "limits_refused",
         "log_bytes",
+        "members",
         "overloaded",
+        "promised_epochs",
         "reluctant",
         "segments",
         "streams",
         "tail_parts",
         "tails",
         "voter",
+        "waiting_answers",
+        "waiting_bytes",
         "written_bytes",
     )
 
@@ -53,6 +59,12 @@ class JournalMetrics:
         self.tails = 0
         self.tail_parts = 0
         self.voter = 0
+        self.members = 0
+        self.waiting_answers = 0
+        self.waiting_bytes = 0
+        self.promised_epochs: dict[int, int] = {}  # counters, by stream
+        self.kept_records: dict[int, int] = {}  # by stream
+        self.flush_bytes = metrics.Histogram(metrics.SIZE_BYTES)
 
     def collect(self) -> Iterator[metrics.Family]:
         self._sample()
@@ -68,6 +80,8 @@ class JournalMetrics:
         yield counter("tausql_journal_overloaded_total", "Calls refused for want of memory.", self.overloaded)
         yield counter("tausql_journal_flushes_total", "Syncs; each serves all that waits.", self.flushes)
         yield metrics.histogram("tausql_journal_flush_seconds", "A write and its sync.", self.flush_seconds)
+        text = "Bytes that one sync made durable."
+        yield metrics.histogram("tausql_journal_flush_bytes", text, self.flush_bytes)
         yield counter("tausql_journal_written_bytes_total", "Bytes written to the log.", self.written_bytes)
         yield gauge("tausql_journal_log_bytes", "Size of the log on the disk, roughly.", self.log_bytes)
         yield gauge("tausql_journal_segments", "Segments of the log.", self.segments)
@@ -75,3 +89,10 @@ class JournalMetrics:
         yield gauge("tausql_journal_tails", "Subscribers.", self.tails)
         yield counter("tausql_journal_tail_parts_total", "Parts pushed to subscribers.", self.tail_parts)
         yield gauge("tausql_journal_voter", "1 when this replica votes, 0 while it is blank or learns.", self.voter)
+        yield gauge("tausql_journal_members", "Replicas that the fleet's journal consists of.", self.members)
+        yield gauge("tausql_journal_waiting_answers", "Answers that wait for the next sync.", self.waiting_answers)
+        yield gauge("tausql_journal_waiting_bytes", "Bytes that wait for the next sync.", self.waiting_bytes)
+        epochs: metrics.Labelled = {(str(stream),): epoch for stream, epoch in self.promised_epochs.items()}
+        yield gauge("tausql_journal_promised_epoch", "Counter of the epoch promised.", epochs, ("stream",))
+        kept: metrics.Labelled = {(str(stream),): count for stream, count in self.kept_records.items()}
+        yield gauge("tausql_journal_kept_records", "Records not trimmed yet.", kept, ("stream",))

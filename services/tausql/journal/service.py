@@ -33,7 +33,7 @@ from tausql.protocol.journal import (
 from tausql.rpc.interface import Cause, Failure, Message, Network, Peer, Reply, Routes, Sink
 from tausql.runtime import logs
 from tausql.runtime.disk import Disk, DiskFailed, DiskFull, FolderDisk
-from tausql.runtime.fleet import Fleet
+from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class JournalService:
         self,
         host: Host,
         network: Network,
-        fleet: Fleet,
+        fleet: Directory,
         settings: JournalSettings,
         disk: Disk,
         *,
@@ -60,7 +60,7 @@ class JournalService:
         self._host = host
         self._network = network
         self._settings = settings
-        self._members = {member.name: member for member in fleet.journal}
+        self._members = {member.name: member for member in fleet.fleet.journal}
         self._name = name if name is not None else host.name
         self._clients: dict[str, JournalClient] = {}
         self._answers: list[tuple[Reply, Message]] = []
@@ -246,6 +246,7 @@ class JournalService:
         self._turn_asked = False
         store = self._store
         if store.dirty:
+            self.metrics.flush_bytes.observe(store.waiting_bytes)
             began = self._host.monotonic()
             try:
                 store.flush()
@@ -279,6 +280,12 @@ class JournalService:
         metrics.tails = self._tails.count
         metrics.tail_parts = self._tails.parts
         metrics.voter = int(self._replica.voter)
+        metrics.members = len(self._members)
+        metrics.waiting_answers = len(self._answers)
+        metrics.waiting_bytes = self._store.waiting_bytes
+        states = self._store.streams.values()
+        metrics.promised_epochs = {state.stream: state.promised[0] for state in states}
+        metrics.kept_records = {state.stream: state.last_seq - state.trim_seq for state in states}
 
     def _commit_part_later(self) -> None:
         self._host.later(self._settings.commit_part_seconds, self._tails.commits_due)

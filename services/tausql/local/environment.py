@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from enum import Enum
 from pathlib import Path
 
 from tausql.local.cluster import Cluster
@@ -23,7 +24,16 @@ def certificate_folder(folder: Path) -> Path:
     return folder / "tls"
 
 
-def for_process(folder: Path, cluster: Cluster, shape: Shape, place: Place, ports: Ports) -> dict[str, str]:
+class Clock(Enum):
+    """Where processes have the time from: the machine they share, or its timekeepers, as if they shared none."""
+
+    host = "host"
+    timekeeper = "timekeeper"
+
+
+def for_process(
+    folder: Path, cluster: Cluster, shape: Shape, place: Place, ports: Ports, clock: Clock = Clock.host
+) -> dict[str, str]:
     """Settings of one process. What the user's own environment says (`TAUSQL_...`) wins."""
     settings = {
         "TAUSQL_NAME": place.name,
@@ -33,7 +43,8 @@ def for_process(folder: Path, cluster: Cluster, shape: Shape, place: Place, port
         "TAUSQL_HTTP_LISTEN": f"{cluster.host}:{ports.http}",
         "TAUSQL_FLEET": str(folder / "fleet.json"),
         "TAUSQL_LOG_FORMAT": "logfmt",
-        "TAUSQL_CLOCK": "host",
+        "TAUSQL_CLOCK": clock.value,
+        "TAUSQL_CLOCK_SOURCES_MIN": str(1 if shape is Shape.single else cluster.zones),
         "TAUSQL_CLOCK_ASSUMED_ERROR_US": str(CLOCK_ERROR_US),
         "TAUSQL_TIMEKEEPER_ASSUMED_ERROR_US": str(CLOCK_ERROR_US),
         "TAUSQL_FRONTEND_LISTEN": f"{cluster.host}:{cluster.pg_port}",

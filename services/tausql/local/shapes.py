@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tausql.runtime.fleet import Fleet, Member
+from tausql.protocol.fleet import Fleet, Member
 
 ORDER_ZONES = 2  # zones with an adjudicator and a crossbar: one at work, one standing by
 SESSION_ZONES = 2  # zones with a frontend and a processor

@@ -25,7 +25,14 @@ class StartError(Exception):
 
 
 def up_fleet(
-    folder: Path, shape: Shape, zones: int, pg_port: int, http_port: int, host: str, streams: int
+    folder: Path,
+    shape: Shape,
+    zones: int,
+    pg_port: int,
+    http_port: int,
+    host: str,
+    streams: int,
+    clock: environment.Clock = environment.Clock.host,
 ) -> None:
     """Start everything, say how to connect, watch until told to stop. Raises StartError."""
     begun = time.monotonic()
@@ -48,7 +55,7 @@ def up_fleet(
         supervisor=os.getpid(),
         processes=[],
     )
-    supervisor = _supervisor(folder, cluster, shape, made, ports, lock)
+    supervisor = _supervisor(folder, cluster, shape, made, ports, lock, clock)
     _prepare_secrets(folder)
     print(f"starting {len(made)} processes ({shape.value}) in {folder}", flush=True)
     supervisor.start_all()
@@ -112,7 +119,13 @@ def _is_ours(entry: ProcessEntry) -> bool:
 
 
 def _supervisor(
-    folder: Path, cluster: Cluster, shape: Shape, made: list[Place], ports: dict[str, Ports], lock: int
+    folder: Path,
+    cluster: Cluster,
+    shape: Shape,
+    made: list[Place],
+    ports: dict[str, Ports],
+    lock: int,
+    clock: environment.Clock,
 ) -> Supervisor:
     from tausql.local.parts import parts  # a second of imports that only `up` needs
     from tausql.runtime.process import run
@@ -127,7 +140,7 @@ def _supervisor(
         cluster,
         made,
         ports,
-        lambda place: environment.for_process(folder, cluster, shape, place, ports[place.name]),
+        lambda place: environment.for_process(folder, cluster, shape, place, ports[place.name], clock),
         run_place,
         lock,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tausql.pgwire import backend
+from tausql.processor.carrying import Carried
 from tausql.processor.catalogue import Catalogue
 from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.parameters import SessionParameters
@@ -31,8 +32,10 @@ class Block:
         "_on_jobs",
         "_parameters",
         "_parts",
+        "carried",
         "committing",
         "failed",
+        "lost",
         "transaction",
     )
 
@@ -54,6 +57,8 @@ class Block:
         self._jobs_entered = False
         self.transaction: Transaction | None = None
         self.failed = False
+        self.lost: SqlError | None = None  # what has failed it, on another processor, if the client does not know yet
+        self.carried: Carried | None = None  # where commits are announced, if they are
         self.committing = False  # a commit is under way: its outcome must be awaited, whatever the client wants
 
     # --- state ---------------------------------------------------------------------------------------------------
@@ -81,6 +86,9 @@ class Block:
     def check_usable(self) -> None:
         """Raises 25P02 in a failed block."""
         if self.failed:
+            lost, self.lost = self.lost, None
+            if lost is not None:
+                raise lost
             raise SqlError(
                 Code.in_failed_sql_transaction,
                 "current transaction is aborted, commands ignored until end of transaction block",
@@ -125,8 +133,16 @@ class Block:
             self._parameters.read_only(True)
         return None
 
-    async def commit(self) -> None:
-        """Commit what there is. Raises SqlError; the transaction is over in any case."""
+    def restore(self, lost: SqlError | None) -> None:
+        """Begin as a failed block. `lost`: what the client has to be told of it yet."""
+        self.transaction = Transaction(self._parts, True)
+        self.failed = True
+        self.lost = lost
+
+    async def commit(self, after: bytes = b"", final: bool = False) -> None:
+        """Commit what there is. Raises SqlError; the transaction is over in any case.
+
+        after: what the client gets once it has committed. final: and then ReadyForQuery."""
         transaction = self.transaction
         if transaction is None:
             return
@@ -136,7 +152,12 @@ class Block:
         self.committing = True
         committed = False
         try:
-            await transaction.commit()
+            carried = self.carried
+            if carried is None:
+                await transaction.commit()
+            else:
+                carried.expect(after, final)
+                await transaction.commit(carried.announce)
             committed = True
         finally:
             self.committing = False
@@ -172,8 +193,11 @@ class Block:
 
     def _ended(self, committed: bool) -> None:
         transaction = self.transaction
+        if transaction is not None:
+            self._metrics.usage.ended(committed and not transaction.changed_anything, transaction.read_bytes)
         self.transaction = None
         self.failed = False
+        self.lost = None
         parameters = self._parameters
         if parameters.touched:
             if committed:

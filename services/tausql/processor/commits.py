@@ -5,15 +5,16 @@ Everything the adjudicator, the journal and the crossbar will ever see of a tran
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from tausql.processor.buffer import WriteBuffer
 from tausql.processor.coroutines import Wait
 from tausql.processor.metrics import ProcessorMetrics
-from tausql.processor.outcome import settle
+from tausql.processor.outcome import question_of, settle
 from tausql.processor.placement import Holder, Placement
 from tausql.processor.snapshots import Snapshots
-from tausql.protocol.adjudicator import Aborted, Commit, Committed, Reason
+from tausql.protocol.adjudicator import Aborted, Commit, Committed, Outcome, Reason
 from tausql.protocol.errors import Code, SqlError, conflict, not_supported, schema_changed
 from tausql.protocol.tau import closing, micros_of
 from tausql.rpc.interface import Failure
@@ -23,6 +24,8 @@ from tausql.runtime.host import Host
 TRANSACTION_SECONDS_MAX = 300
 ANSWER_SECONDS_BEYOND = 0.5  # how long after its deadline the answer may still be under way
 SCHEMA_STREAM = 0  # the holder of stream 0 coordinates schema changes
+
+Announce = Callable[[Outcome], Awaitable[None] | None]  # None: it has been announced
 
 log = logs.get("processor")
 
@@ -54,10 +57,23 @@ class Commits:
         self._in_flight: dict[Wait[object], Holder] = {}
         placement.on_change = self._superseded
 
-    async def commit(self, tau_start: int, buffer: WriteBuffer, schema: set[int], changes: set[int]) -> int:
-        """The tau_commit. Raises SqlError: 40001 when it is certain that nothing happened, 40003 when nothing is
-        certain, 53100 when the journal is full."""
+    async def commit(
+        self,
+        tau_start: int,
+        buffer: WriteBuffer,
+        schema: set[int],
+        changes: set[int],
+        announce: Announce | None = None,
+    ) -> int:
+        """The tau_commit. `announce` is called with what could be asked about the commit, before it is sent.
+
+        Raises SqlError: 40001 when it is certain that nothing happened, 40003 when nothing is certain, 53100 when the
+        journal is full."""
         request, holder = await self._prepare(tau_start, buffer, schema, changes)
+        if announce is not None:
+            announced = announce(question_of(request))
+            if announced is not None:
+                await announced
         began = self._host.monotonic()
         wait: Wait[object] = Wait()
         self._in_flight[wait] = holder
@@ -70,13 +86,29 @@ class Commits:
             if isinstance(answer, Failure) and answer.unsent:
                 raise _retry("the adjudicator has no room", answer.message)
             self._metrics.outcomes_asked += 1
-            answer = await settle(self._host, self._placement, self._snapshots, request, self._beyond_seconds)
+            question = question_of(request)
+            answer = await settle(self._host, self._placement, self._snapshots, question, self._beyond_seconds)
         if isinstance(answer, Committed):
             self._snapshots.committed(answer.tau)
             self._metrics.commits += 1
+            self._metrics.usage.wrote(len(request.body), buffer.rows)
             self._metrics.commit_seconds.observe(self._host.monotonic() - began)
             return answer.tau
-        self._refused(answer, holder)
+        if answer.reason == Reason.not_holder:
+            self._placement.lose(holder)
+        self._refused(answer)
+
+    async def resolve(self, question: Outcome) -> None:
+        """Returns if a commit of another processor has committed. Raises SqlError as `commit` does."""
+        self._metrics.outcomes_asked += 1
+        answer = await settle(self._host, self._placement, self._snapshots, question, self._beyond_seconds)
+        if isinstance(answer, Aborted):
+            self._refused(answer)
+        self._snapshots.committed(answer.tau)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._in_flight)
 
     async def _prepare(
         self, tau_start: int, buffer: WriteBuffer, schema: set[int], changes: set[int]
@@ -135,7 +167,7 @@ class Commits:
             if now is not None and now.epoch > holder.epoch:
                 wait.resolve(None)
 
-    def _refused(self, aborted: Aborted, holder: Holder) -> NoReturn:
+    def _refused(self, aborted: Aborted) -> NoReturn:
         """It has not committed and never will: say why."""
         metrics = self._metrics
         reason = aborted.reason
@@ -156,7 +188,6 @@ class Commits:
         if reason == Reason.full:
             raise SqlError(Code.disk_full, "the journal's disks are full: nothing can be committed at present")
         if reason == Reason.not_holder:
-            self._placement.lose(holder)
             raise _retry("the stream of this transaction's rows has a new holder")
         if reason == Reason.deadline:
             raise _retry(f"the commit found no instant within {self._deadline_seconds:g} s")

@@ -13,6 +13,7 @@ from tausql.pgwire import backend
 from tausql.pgwire.copy import CopyOptions, CopyReader, CopyWriter, copy_options
 from tausql.pgwire.messages import CopyData, CopyDone, CopyFail, Flush, Sync, Terminate
 from tausql.processor.execution import FIRST_ROWS, Executor
+from tausql.processor.output import ClientGone
 from tausql.processor.portals import Portal, PreparedStatement
 from tausql.processor.state import SessionState
 from tausql.protocol.errors import Code, SqlError
@@ -26,14 +27,10 @@ OUT_ROWS = 200
 Fields = Sequence[str | None]
 
 
-class ClientGone(Exception):
-    """The client has hung up: unwind, there is nobody to tell."""
-
-
 async def run_copy(state: SessionState, executor: Executor, statement: Statement) -> str:
     """Run a COPY; its tag. Raises SqlError, `ClientGone`."""
     state.block.check_usable()
-    state.shared.metrics.statements += 1
+    state.shared.metrics.statements["copy"] += 1
     options = copy_options(statement.options["options"])
     if statement.options["direction"] == "from":
         return await _copy_in(state, executor, statement, options)

@@ -117,10 +117,15 @@ class Executor:
     def prepare(self, statement: Statement, snapshot: Snapshot, declared: Sequence[Any]) -> Prepared:
         path = self._state.parameters.search_path
         transaction = self._state.block.transaction
+        shared = self._state.shared
+        began = shared.host.monotonic()
         if transaction is not None and transaction.changes:
             # The schema with this transaction's own changes has a version others know as another schema.
-            return prepare(statement, snapshot, path, tuple(declared), self._system)
-        return self._plans.prepare(statement, snapshot, path, tuple(declared), self._system)
+            plan = prepare(statement, snapshot, path, tuple(declared), self._system)
+        else:
+            plan = self._plans.prepare(statement, snapshot, path, tuple(declared), self._system)
+        shared.metrics.plan_seconds.observe(shared.host.monotonic() - began)
+        return plan
 
     # --- running -------------------------------------------------------------------------------------------------
 
@@ -198,9 +203,9 @@ class Executor:
         block = state.block
         prepared = portal.prepared
         portal.started = True
-        state.shared.metrics.statements += 1
         plan = prepared.plan
         assert plan is not None
+        state.shared.metrics.statements[plan.kind] += 1
         if plan.writes:
             block.check_writable(plan.kind.upper() if plan.kind != "query" else "SELECT FOR UPDATE")
         transaction = block.current()

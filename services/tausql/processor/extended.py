@@ -49,6 +49,7 @@ class ExtendedProtocol:
         kept = self._kept.get((message.sql, message.types))
         if kept is None or self._state.block.failed or not self._executor.is_planned(kept):
             return False
+        kept.bound = False
         self._state.prepared[""] = kept
         self._state.output.add(backend.PARSE_COMPLETE)
         return True
@@ -103,6 +104,7 @@ class ExtendedProtocol:
             self._bind_planned(message, prepared)
             return
         prepared.parameters(message, (), state.parameters.format)
+        prepared.bound = True
         portal = Portal(message.portal, prepared, [], message.result_formats)
         columns = columns_of(state, statement) if statement is not None else None
         if columns is not None:
@@ -115,6 +117,7 @@ class ExtendedProtocol:
         state = self._state
         plan = prepared.plan
         assert plan is not None
+        prepared.bound = True
         format = state.parameters.format
         params = prepared.parameters(message, plan.parameter_types, format)
         codes = message.result_formats
@@ -127,16 +130,29 @@ class ExtendedProtocol:
 
     # --- Describe and Close --------------------------------------------------------------------------------------
 
+    def unplanned(self, name: str) -> PreparedStatement | None:
+        """The statement, if it has yet to be planned: one that was prepared on another processor."""
+        prepared = self._state.prepared.get(name)
+        if prepared is None or prepared.plan is not None or prepared.statement is None:
+            return None
+        return prepared if prepared.statement.needs_plan else None
+
+    async def plan_to_describe(self, prepared: PreparedStatement) -> None:
+        self._state.block.check_usable()
+        await self._executor.plan(prepared)
+
     def describe(self, message: Describe) -> None:
         state = self._state
         output = state.output
         if message.portal:
             portal = state.portal(message.name)
-            portal.prepared.described = True
+            if not portal.prepared.described:
+                state.described(portal.prepared)
             output.add(backend.NO_DATA if portal.shape is None else portal.shape.description)
             return
         prepared = state.statement(message.name)
-        prepared.described = True
+        if not prepared.described:
+            state.described(prepared)
         plan = prepared.plan
         if plan is None:
             output.add(backend.parameter_description(()))
@@ -196,7 +212,7 @@ class ExtendedProtocol:
     async def _utility(self, portal: Portal, statement: Statement, limit: int) -> None:
         state = self._state
         if portal.waiting is None:
-            answer = await run_utility(state, self._executor, statement)
+            answer = await run_utility(state, self._executor, statement, self._sync_is_next())
             portal.waiting = (answer.tag, list(answer.rows))
         tag, rows = portal.waiting
         if limit and len(rows) > limit:
@@ -215,7 +231,7 @@ class ExtendedProtocol:
         """Say that a statement is done; commit first where nothing else can come before the Sync."""
         block = self._state.block
         if not block.in_block and self._sync_is_next() and not block.commit_nothing():
-            await block.commit()
+            await block.commit(complete, True)
         self._state.output.add(complete)
 
     def _run_again(self, portal: Portal, kind: str) -> None:

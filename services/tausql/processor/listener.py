@@ -1,22 +1,39 @@
 """The session port: where frontends of other processes bring their clients' bytes.
 
 A connection begins with one frame that says whose session it is (or which one to cancel); everything after it is the
-PostgreSQL protocol, handed to the session as it comes. The port is for the fleet's own network: whoever can reach it
-is believed.
+PostgreSQL protocol, handed to the session as it comes. The port is for the fleet's own network: whoever can reach it,
+or, where there is TLS, shows a certificate of the fleet's authority, is believed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 import msgspec
 
-from tausql.protocol.processor import GREETING_BYTES_MAX, CancelSession, Greeting, SessionHost, SessionIn
+from tausql.processor.carrying import NoteOut
+from tausql.processor.secured import TlsConnection
+from tausql.protocol.processor import (
+    CANCEL_KNOWN,
+    CANCEL_UNKNOWN,
+    GREETING_BYTES_MAX,
+    WITNESS_READY,
+    WITNESSED,
+    CancelSession,
+    ClientOut,
+    Greeting,
+    SessionIn,
+    SessionStart,
+    Witness,
+)
 from tausql.runtime import logs
+from tausql.runtime.tls import Tls
 
 WRITE_BUFFER_BYTES = 256 * 1024
+PUSH_LOOK_SECONDS = 0.005  # how often to look whether the kernel has taken what it would not take at once
+BACKLOG = 1024  # a burst of sessions that lost another processor; one too many is tried again a second later
 _LENGTH_BYTES = 4
 
 _decode_greeting: Callable[[bytes], Greeting] = msgspec.msgpack.Decoder(Greeting).decode
@@ -24,25 +41,51 @@ _decode_greeting: Callable[[bytes], Greeting] = msgspec.msgpack.Decoder(Greeting
 log = logs.get("processor")
 
 
+class RelayHost(Protocol):
+    """Whoever has the sessions."""
+
+    def attach(self, start: SessionStart, out: ClientOut, notes: NoteOut | None = None) -> SessionIn: ...
+
+    def cancel(self, process_id: int, secret: int) -> bool: ...
+
+
+class Open:
+    """What connections of one listener know of each other."""
+
+    __slots__ = ("connections", "witnesses")
+
+    def __init__(self) -> None:
+        self.connections: set[SessionConnection] = set()
+        self.witnesses: dict[bytes, SessionConnection] = {}
+
+
 class SessionConnection(asyncio.Protocol):
-    """One relayed client: a `ClientOut`."""
+    """One relayed client: a `ClientOut` and a `NoteOut`. Or a witness."""
 
     __slots__ = (
         "_greeting",
         "_host",
+        "_key",
         "_open",
         "_patience",
         "_paused",
+        "_pushed",
         "_seconds",
         "_session",
+        "_socket",
         "_transport",
         "_waiting",
+        "_witness",
     )
 
     _transport: asyncio.Transport
+    _socket: asyncio.Transport  # below TLS, if there is any
 
-    def __init__(self, host: SessionHost, greeting_seconds: float, open_: set[SessionConnection]) -> None:
+    def __init__(self, host: RelayHost, greeting_seconds: float, open_: Open) -> None:
         self._host = host
+        self._key = (0, 0)  # the session's cancel key
+        self._witness = b""  # the session's; or this connection is that witness
+        self._pushed: Callable[[bool], None] | None = None
         self._seconds = greeting_seconds
         self._open = open_
         self._greeting = bytearray()
@@ -54,20 +97,27 @@ class SessionConnection(asyncio.Protocol):
     # the transport's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses of it
-        self._transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
-        self._open.add(self)
+        transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses of it
+        self.begin(transport, transport)
+
+    def begin(self, transport: asyncio.Transport, socket: asyncio.Transport) -> None:
+        """`transport` is `socket`, or TLS on it."""
+        self._transport = transport
+        self._socket = socket
+        transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        self._open.connections.add(self)
         self._patience = asyncio.get_running_loop().call_later(self._seconds, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         session = self._session
         if session is not None:
             session.feed(data)
-        else:
+        elif not self._witness:
             self._greet(data)
 
     def eof_received(self) -> None:
-        """A frontend that closed its sending half has lost its client."""
+        """A frontend that closed its sending half has lost its client, or moved it."""
+        self._transport.close()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -79,12 +129,17 @@ class SessionConnection(asyncio.Protocol):
             waiting()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._open.discard(self)
+        self._open.connections.discard(self)
+        if self._open.witnesses.get(self._witness) is self:
+            del self._open.witnesses[self._witness]
         if self._patience is not None:
             self._patience.cancel()
         session, self._session = self._session, None
         if session is not None:
             session.lost()
+        pushed, self._pushed = self._pushed, None
+        if pushed is not None:
+            pushed(False)
 
     def _greet(self, data: bytes) -> None:
         greeting = self._greeting
@@ -109,10 +164,16 @@ class SessionConnection(asyncio.Protocol):
             self._patience.cancel()
             self._patience = None
         if isinstance(start, CancelSession):
-            self._host.cancel(start.process_id, start.secret)
+            known = self._host.cancel(start.process_id, start.secret)
+            self._transport.write(CANCEL_KNOWN if known else CANCEL_UNKNOWN)
             self._transport.close()
             return
-        self._session = self._host.attach(start, self)
+        self._witness = start.witness
+        if isinstance(start, Witness):
+            self._open.witnesses[start.witness] = self
+            self._transport.write(WITNESS_READY)
+            return
+        self._session = self._host.attach(start, self, self)
         if rest:
             self._session.feed(rest)
 
@@ -143,6 +204,46 @@ class SessionConnection(asyncio.Protocol):
     def resume_reading(self) -> None:
         self._transport.resume_reading()
 
+    def know(self, process_id: int, secret: int) -> None:
+        self._key = (process_id, secret)
+
+    def push(self, data: bytes, commit: int = 0) -> bool:
+        # The event loop tries to write at once, so what it holds afterwards is what the kernel would not take.
+        self._transport.write(data)
+        if commit and self._witness:
+            witness = self._open.witnesses.get(self._witness)
+            if witness is None:
+                return False
+            witness.write(WITNESSED.pack(*self._key, commit))
+        return self._written()
+
+    def when_pushed(self, function: Callable[[bool], None]) -> None:
+        self._pushed = function
+        asyncio.get_running_loop().call_later(PUSH_LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        pushed = self._pushed
+        if pushed is None:
+            return
+        lost = bool(self._witness) and self._witness not in self._open.witnesses
+        if lost or self._written():
+            self._pushed = None
+            pushed(not lost)
+        else:
+            asyncio.get_running_loop().call_later(PUSH_LOOK_SECONDS, self._look)
+
+    def _written(self) -> bool:
+        """Both here and at the witness."""
+        if not self._empty():
+            return False
+        witness = self._open.witnesses.get(self._witness)
+        return witness is None or witness is self or witness._empty()
+
+    def _empty(self) -> bool:
+        if self._socket.is_closing() or self._transport.is_closing():
+            return False
+        return not (self._transport.get_write_buffer_size() or self._socket.get_write_buffer_size())
+
 
 class Listener:
     """The listening socket of the session port."""
@@ -151,16 +252,19 @@ class Listener:
 
     def __init__(self) -> None:
         self._server: asyncio.Server | None = None
-        self._open: set[SessionConnection] = set()
+        self._open = Open()
         self.address = ""  # `host:port`, once it listens
 
-    async def start(self, address: str, host: SessionHost, greeting_seconds: float) -> None:
+    async def start(self, address: str, host: RelayHost, greeting_seconds: float, tls: Tls | None = None) -> None:
         """Listen at `address` (`host:port`; port 0 = any). Raises OSError."""
         name, _, port = address.rpartition(":")
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: SessionConnection(host, greeting_seconds, self._open), name.strip("[]"), int(port)
-        )
+
+        def connection() -> asyncio.BaseProtocol:
+            inner = SessionConnection(host, greeting_seconds, self._open)
+            return inner if tls is None else TlsConnection(inner, tls.present_server(), greeting_seconds)
+
+        self._server = await loop.create_server(connection, name.strip("[]"), int(port), backlog=BACKLOG)
         bound = self._server.sockets[0].getsockname()
         self.address = f"{name}:{bound[1]}"
 
@@ -172,5 +276,5 @@ class Listener:
 
     def abort(self) -> None:
         """Cut what is left."""
-        for connection in list(self._open):
+        for connection in list(self._open.connections):
             connection.abort()

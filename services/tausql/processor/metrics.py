@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from tausql.processor.usage import Usage
+from tausql.protocol.errors import Code
 from tausql.runtime import metrics
+
+STATEMENTS = ("query", "insert", "update", "delete", "explain", "copy", "ddl", "utility")
 
 
 class ProcessorMetrics:
-    """One processor's counters."""
+    """One processor's counters. `sample` is called before a scrape; it sets what is not counted but looked at."""
 
     __slots__ = (
+        "activities",
+        "answer_seconds",
         "bytes_in",
         "bytes_out",
         "cancels",
         "commit_seconds",
         "commits",
+        "commits_in_flight",
         "conflicts",
         "errors",
         "hedges",
@@ -23,23 +30,36 @@ class ProcessorMetrics:
         "internal_errors",
         "job_steps",
         "outcomes_asked",
+        "plan_hits",
+        "plan_misses",
+        "plan_seconds",
         "read_failures",
+        "read_seconds",
         "reads",
+        "reads_in_flight",
         "refusals",
         "reloads",
         "replans",
         "rollbacks",
+        "sample",
         "schema_conflicts",
         "sessions",
+        "sessions_max",
         "sessions_total",
         "statements",
+        "unheld_streams",
+        "usage",
     )
 
     def __init__(self) -> None:
         self.sessions = 0
         self.sessions_total = 0
-        self.statements = 0
-        self.errors = 0
+        self.sessions_max = 0
+        self.activities: dict[str, int] = {}  # sessions by what they do, in the words of pg_stat_activity
+        self.statements = dict.fromkeys(STATEMENTS, 0)
+        # Those that alerts ask for are there from the start: a first one is then seen to be one more.
+        awaited = (Code.serialization_failure, Code.statement_completion_unknown, Code.internal_error)
+        self.errors = dict.fromkeys(awaited, 0)
         self.internal_errors = 0
         self.job_steps = 0
         self.cancels = 0
@@ -57,15 +77,28 @@ class ProcessorMetrics:
         self.outcomes_asked = 0
         self.reloads = 0
         self.replans = 0
+        self.reads_in_flight = 0
+        self.commits_in_flight = 0
+        self.unheld_streams = 0
+        self.plan_hits = 0
+        self.plan_misses = 0
+        self.usage = Usage()
+        self.sample: Callable[[], None] = _nothing
+        self.answer_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
+        self.plan_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
+        self.read_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
         self.commit_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
 
     def collect(self) -> Iterator[metrics.Family]:
         """Read at scrape time."""
+        self.sample()
         counter = metrics.counter
         yield metrics.gauge("tausql_processor_sessions", "Sessions attached now.", self.sessions)
         yield counter("tausql_processor_sessions_total", "Sessions ever attached.", self.sessions_total)
-        yield counter("tausql_processor_statements_total", "Statements begun.", self.statements)
-        yield counter("tausql_processor_errors_total", "Statements that ended with an error.", self.errors)
+        by_kind: metrics.Labelled = {(kind,): count for kind, count in self.statements.items()}
+        yield counter("tausql_processor_statements_total", "Statements begun.", by_kind, ("kind",))
+        failed: metrics.Labelled = {(code.value.sqlstate,): count for code, count in self.errors.items()}
+        yield counter("tausql_processor_errors_total", "Statements that ended with an error.", failed, ("sqlstate",))
         yield counter(
             "tausql_processor_internal_errors_total", "Errors that are bugs of ours (XX000).", self.internal_errors
         )
@@ -100,6 +133,28 @@ class ProcessorMetrics:
         )
         yield counter("tausql_processor_catalogue_reloads_total", "Times the catalogue was read anew.", self.reloads)
         yield counter("tausql_processor_replans_total", "Statements planned again for a changed schema.", self.replans)
-        yield metrics.histogram(
-            "tausql_processor_commit_seconds", "Time from sending a commit to its verdict.", self.commit_seconds
-        )
+        yield from self._looked_at()
+        for name, text, seconds in (
+            ("commit", "Time from sending a commit to its verdict.", self.commit_seconds),
+            ("answer", "From a client's bytes to the session waiting for the next ones.", self.answer_seconds),
+            ("plan", "Finding or making a statement's plan, where the session has none at hand.", self.plan_seconds),
+            ("read", "From a read's start to its answer, hedges and waits included.", self.read_seconds),
+        ):
+            yield metrics.histogram(f"tausql_processor_{name}_seconds", text, seconds)
+        conflicts = self.conflicts + self.schema_conflicts
+        yield from self.usage.collect(conflicts, self.commit_seconds, self.answer_seconds.sum)
+
+    def _looked_at(self) -> Iterator[metrics.Family]:
+        gauge, counter = metrics.gauge, metrics.counter
+        yield gauge("tausql_processor_sessions_max", "Sessions it takes at most.", self.sessions_max)
+        activities: metrics.Labelled = {(name,): count for name, count in self.activities.items()}
+        yield gauge("tausql_processor_sessions_by_state", "Sessions by what they do.", activities, ("state",))
+        yield gauge("tausql_processor_reads_in_flight", "Reads not answered yet.", self.reads_in_flight)
+        yield gauge("tausql_processor_commits_in_flight", "Commits not answered yet.", self.commits_in_flight)
+        yield gauge("tausql_processor_unheld_streams", "Streams without a holder it knows.", self.unheld_streams)
+        yield counter("tausql_processor_plan_hits_total", "Plans found in the cache.", self.plan_hits)
+        yield counter("tausql_processor_plan_misses_total", "Plans made.", self.plan_misses)
+
+
+def _nothing() -> None:
+    """Nobody has anything to add."""

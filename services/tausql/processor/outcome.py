@@ -21,16 +21,20 @@ BACKOFF_SECONDS_MAX = 0.5
 ASK_SECONDS = 1.0
 
 
+def question_of(commit: Commit) -> Outcome:
+    """What to ask about `commit`."""
+    return Outcome(commit.txn, commit.tau_start, commit.deadline, commit.stream, commit.epoch)
+
+
 async def settle(
-    host: Host, placement: Placement, snapshots: Snapshots, commit: Commit, beyond_seconds: float
+    host: Host, placement: Placement, snapshots: Snapshots, question: Outcome, beyond_seconds: float
 ) -> Committed | Aborted:
-    """The verdict on `commit`, already sent. Raises SqlError 40003 when nobody could tell until `beyond_seconds` after
-    its deadline."""
-    question = Outcome(commit.txn, commit.tau_start, commit.deadline, commit.stream, commit.epoch)
-    end = host.monotonic() + _seconds_until(snapshots, commit.deadline) + beyond_seconds
+    """The verdict on a commit that may have been sent. Raises SqlError 40003 when nobody could tell until
+    `beyond_seconds` after its deadline."""
+    end = host.monotonic() + _seconds_until(snapshots, question.deadline) + beyond_seconds
     backoff = BACKOFF_SECONDS_MIN
     while host.monotonic() < end:
-        holder = placement.holders.get(commit.stream)
+        holder = placement.holders.get(question.stream)
         if holder is None:
             await placement.changed(min(BACKOFF_SECONDS_MAX, max(end - host.monotonic(), 0.001)))
             continue
@@ -42,7 +46,7 @@ async def settle(
     raise SqlError(
         Code.statement_completion_unknown,
         "statement completion unknown: the commit was sent, and no adjudicator could tell what became of it",
-        detail=f"Transaction {commit.txn.hex()}.",
+        detail=f"Transaction {question.txn.hex()}.",
         hint="Look whether its changes are there before trying again.",
     )
 

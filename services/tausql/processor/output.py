@@ -13,10 +13,14 @@ from tausql.protocol.processor import ClientOut
 PIECE_BYTES = 64 * 1024
 
 
+class ClientGone(Exception):
+    """The client has hung up: unwind, there is nobody to tell."""
+
+
 class Output:
     """Answers on their way to one client."""
 
-    __slots__ = ("_bytes", "_metrics", "_out", "_parts", "closed", "due")
+    __slots__ = ("_bytes", "_metrics", "_out", "_parts", "closed", "due", "farewell")
 
     def __init__(self, out: ClientOut, metrics: ProcessorMetrics) -> None:
         self._out = out
@@ -25,6 +29,7 @@ class Output:
         self._bytes = 0
         self.closed = False
         self.due = False  # the client waits for what is here
+        self.farewell = b""  # said last of all, where a session ends in good order
 
     def add(self, data: bytes) -> None:
         self._parts.append(data)
@@ -59,9 +64,21 @@ class Output:
     def close(self) -> None:
         """Write what is left, and hang up."""
         if not self.closed:
+            if self.farewell:
+                self.add(self.farewell)
             self.flush()
             self.closed = True
             self._out.close()
+
+    def drop(self) -> None:
+        """Hang up without a word: what was not written yet is forgotten."""
+        if not self.closed:
+            self.lost()
+            self._out.close()
+
+    def waiting(self) -> bytes:
+        """What is not written yet."""
+        return b"".join(self._parts)
 
     def lost(self) -> None:
         """Nobody listens any more."""

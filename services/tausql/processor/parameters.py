@@ -108,6 +108,7 @@ class SessionParameters:
         "_session",
         "_started",
         "_user",
+        "durable_changed",
         "format",
         "search_path",
         "values",
@@ -123,6 +124,7 @@ class SessionParameters:
         self.format = SessionFormat()
         self.search_path: tuple[str, ...] = ()
         self.values_changed = False  # since whoever reports them looked
+        self.durable_changed = False  # a transaction that set some has committed, since whoever carries them looked
         self.values = dict(_VALUES)
         self.values["session_authorization"] = user
         self.search_path = _resolved_path(_DEFAULTS["search_path"])
@@ -143,6 +145,13 @@ class SessionParameters:
             raise
         self._started = dict(self._session)
         self._before = None
+
+    def restore(self, settings: Mapping[str, str]) -> None:
+        """Take what the session had set on another processor. Raises SqlError 0A000 for what cannot be set."""
+        for name, value in settings.items():
+            own = self._settable(name)
+            self._session[own] = value
+            self._apply(own, value)
 
     def set(self, name: str, value: str | Sequence[str] | None, local: bool) -> None:
         """SET. `value` None: back to the default. Raises 0A000 for what is not settable, 22023 for a bad value."""
@@ -201,6 +210,14 @@ class SessionParameters:
 
     # --- transactions --------------------------------------------------------------------------------------------
 
+    def durable(self) -> dict[str, str]:
+        """What the session has set, as it is if the present transaction rolls back."""
+        return dict(self._session if self._before is None else self._before)
+
+    def lasting(self) -> dict[str, str]:
+        """What the session has set, as it is if the present transaction commits."""
+        return self._session
+
     @property
     def touched(self) -> bool:
         """True if `committed` or `rolled_back` has anything to do."""
@@ -210,6 +227,7 @@ class SessionParameters:
         """The transaction has ended well: SET LOCAL is over."""
         local, self._local = self._local, {}
         self._before = None
+        self.durable_changed = True
         for own in local:
             self._apply(own, self._session[own])
 

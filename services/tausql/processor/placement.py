@@ -15,7 +15,7 @@ from tausql.protocol.adjudicator import AdjudicatorClient, Holding
 from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.protocol.journal import Epoch
 from tausql.rpc.interface import Failure, Network, Stream
-from tausql.runtime.fleet import Fleet
+from tausql.runtime.fleet import Directory, Neighbour, Neighbours
 from tausql.runtime.host import Host
 
 REWATCH_SECONDS_MIN = 0.02
@@ -60,18 +60,25 @@ class _Watch:
 class Placement:
     """Looks up holders, and lets commits wait for one where a stream has none."""
 
-    def __init__(self, host: Host, network: Network, fleet: Fleet) -> None:
+    def __init__(self, host: Host, network: Network, fleet: Directory) -> None:
         self._host = host
-        self._watches = [
-            _Watch(member.name, AdjudicatorClient(network.connect(member.address, "adjudicator")))
-            for member in fleet.nearest("adjudicator", host.zone)
-        ]
+        neighbours = Neighbours(
+            fleet,
+            "adjudicator",
+            host.zone,
+            lambda address: AdjudicatorClient(network.connect(address, "adjudicator")),
+            joined=self._joined,
+            left=self._left,
+        )
+        self._watches = [_Watch(one.member.name, one.client) for one in neighbours.all]
         self._holders: dict[int, Holder] = {}
         self._waiting: list[Wait[None]] = []
+        self._started = False
         self._stopped = False
         self.on_change: Callable[[], None] = lambda: None  # called before those who wait for a change go on
 
     def start(self) -> None:
+        self._started = True
         for watch in self._watches:
             self._watch(watch)
 
@@ -127,8 +134,25 @@ class Placement:
             self._waiting.remove(wait)
             wait.resolve(None)
 
+    def _joined(self, adjudicator: Neighbour[AdjudicatorClient]) -> None:
+        watch = _Watch(adjudicator.member.name, adjudicator.client)
+        self._watches = [*self._watches, watch]
+        if self._started:
+            self._watch(watch)
+
+    def _left(self, adjudicator: Neighbour[AdjudicatorClient]) -> None:
+        gone = [watch for watch in self._watches if watch.client is adjudicator.client]
+        self._watches = [watch for watch in self._watches if watch.client is not adjudicator.client]
+        for watch in gone:
+            if watch.stream is not None:
+                watch.stream.cancel()
+                watch.stream = None
+            if watch.holders:
+                watch.holders.clear()
+                self._merge()
+
     def _watch(self, watch: _Watch) -> None:
-        if self._stopped:
+        if self._stopped or watch not in self._watches:
             return
 
         def on_item(holding: Holding) -> None:

@@ -77,7 +77,19 @@ def _rows_encoder(encoders: list[Callable[[Any], bytes]]) -> EncodeRows:
 class PreparedStatement:
     """What Parse made. `plan` is None for statements that are not planned (BEGIN, SET, DDL, ...)."""
 
-    __slots__ = ("_decoders", "_shapes", "declared", "described", "name", "path", "plan", "snapshot", "statement")
+    __slots__ = (
+        "_decoders",
+        "_shapes",
+        "bound",
+        "carried_columns",
+        "declared",
+        "described",
+        "name",
+        "path",
+        "plan",
+        "snapshot",
+        "statement",
+    )
 
     def __init__(self, name: str, statement: Statement | None, declared: tuple[Type | None, ...]) -> None:
         self.name = name
@@ -87,6 +99,8 @@ class PreparedStatement:
         self.snapshot: Snapshot | None = None  # the plan was made with it
         self.path: tuple[str, ...] = ()
         self.described = False  # a client has been told its columns
+        self.carried_columns: list[tuple[str, int, int]] | None = None  # those, if that was on another processor
+        self.bound = False  # since it was last parsed
         self._shapes: dict[tuple[int, ...], ResultShape] = {}
         self._decoders: dict[tuple[int, ...], list[Callable[[bytes], Any]]] = {}
 
@@ -105,6 +119,10 @@ class PreparedStatement:
                 self._shapes.clear()
             if old.parameter_types != plan.parameter_types:
                 self._decoders.clear()
+        if self.carried_columns is not None:
+            if self.carried_columns != [(one.name, one.type.oid, one.typmod) for one in plan.columns or ()]:
+                raise SqlError(Code.feature_not_supported, "cached plan must not change result type")
+            self.carried_columns = None
         if old is None:
             # What $1 is was settled when the statement was prepared, and the client sends its values accordingly.
             self.declared = plan.parameter_types

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections import deque
 from typing import Any
+from zlib import crc32
 
 from tausql.processor.coroutines import Wait
 from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.snapshots import Snapshots
 from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.fleet import Member
 from tausql.protocol.storage import (
     NotHere,
     Read,
@@ -29,7 +31,7 @@ from tausql.protocol.storage import (
 )
 from tausql.rpc.interface import Cause, Failure, Network
 from tausql.runtime import logs
-from tausql.runtime.fleet import Fleet
+from tausql.runtime.fleet import Directory, Neighbour, Neighbours
 from tausql.runtime.host import Host
 
 RETRY_SECONDS_MIN = 0.01
@@ -52,11 +54,12 @@ class StaleSchemaError(Exception):
 class Replica:
     """One storage replica, as a reader sees it."""
 
-    __slots__ = ("avoid_until", "client", "name", "zone")
+    __slots__ = ("avoid_until", "client", "member", "name", "zone")
 
-    def __init__(self, name: str, zone: str, client: StorageClient) -> None:
-        self.name = name
-        self.zone = zone
+    def __init__(self, member: Member, client: StorageClient) -> None:
+        self.member = member
+        self.name = member.name
+        self.zone = member.zone
         self.client = client
         self.avoid_until = 0.0  # monotonic seconds: it failed or was slow just now
 
@@ -72,7 +75,7 @@ class Reads:
         self,
         host: Host,
         network: Network,
-        fleet: Fleet,
+        fleet: Directory,
         snapshots: Snapshots,
         metrics: ProcessorMetrics,
         hedge_seconds: float,
@@ -83,10 +86,18 @@ class Reads:
         self.metrics = metrics
         self.hedge_seconds = hedge_seconds
         self.deadline_seconds = deadline_seconds
-        self.replicas = [
-            Replica(member.name, member.zone, StorageClient(network.connect(member.address, "storage")))
-            for member in fleet.nearest("storage", host.zone)
-        ]
+        neighbours = Neighbours(
+            fleet,
+            "storage",
+            host.zone,
+            lambda address: StorageClient(network.connect(address, "storage")),
+            joined=self._joined,
+            left=self._left,
+        )
+        self._region = fleet.fleet.region
+        self.replicas: list[Replica] = []
+        for neighbour in neighbours.all:
+            self._joined(neighbour)
         self._in_flight = 0
         self._slow: deque[_Attempts] = (
             deque()
@@ -120,6 +131,20 @@ class Reads:
 
     def ended(self) -> None:
         self._in_flight -= 1
+
+    def _joined(self, storage: Neighbour[StorageClient]) -> None:
+        replica = Replica(storage.member, storage.client)
+        self.replicas = sorted([*self.replicas, replica], key=self._distance)
+
+    def _left(self, storage: Neighbour[StorageClient]) -> None:
+        self.replicas = [replica for replica in self.replicas if replica.client is not storage.client]
+
+    def _distance(self, replica: Replica) -> tuple[bool, bool, int]:
+        """The own zone's first, then the own region's. Among equals every processor has an order of its own, so that
+        the replicas of a zone share its reads."""
+        member = replica.member
+        lot = crc32(f"{self.host.name} {member.name}".encode())
+        return (member.zone != self.host.zone, member.region not in ("", self._region), lot)
 
     def order(self, now: float) -> list[Replica]:
         """The replicas, nearest first; those that lately failed last."""
@@ -277,7 +302,9 @@ class _Attempts:
 
     def _finish(self) -> None:
         self.finished = True
-        self._reads.ended()
+        reads = self._reads
+        reads.metrics.read_seconds.observe(reads.host.monotonic() - self.started)
+        reads.ended()
 
     def _fail(self, error: Exception) -> None:
         if not self.finished:

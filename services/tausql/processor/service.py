@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from tausql.processor.carrying import NoteOut
 from tausql.processor.catalogue import Catalogue
 from tausql.processor.commits import Commits
 from tausql.processor.internal import InternalTransaction, InternalTransactions
@@ -22,9 +23,10 @@ from tausql.processor.transaction import Transactions
 from tausql.protocol.processor import ClientOut, Load, SessionIn, SessionStart, WatchLoad
 from tausql.rpc.interface import Network, Routes, Sink
 from tausql.runtime import logs
-from tausql.runtime.fleet import Fleet
+from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
 from tausql.runtime.process import Process
+from tausql.runtime.tls import Tls
 from tausql.sql.catalogue.views import CatalogueViews
 from tausql.sql.plans import PlanCache
 from tausql.sql.system import SystemRelations
@@ -38,28 +40,33 @@ class ProcessorService:
     """Runs sessions. Implements `protocol.processor.SessionHost`.
 
     index: this processor's number in the fleet (cancel keys carry it). session_address: where to listen for relayed
-    sessions; empty: nowhere. system: what pg_catalog, information_schema and sys are made of.
+    sessions; empty: nowhere. system: what pg_catalog, information_schema and sys are made of. tls: of the session port.
     """
 
     def __init__(
         self,
         host: Host,
         network: Network,
-        fleet: Fleet,
+        fleet: Directory,
         settings: ProcessorSettings,
         *,
         index: int = 0,
         session_address: str = "",
         system: SystemRelations | None = None,
+        tls: Tls | None = None,
     ) -> None:
+        self._tls = tls
         self.metrics = ProcessorMetrics()
+        self.metrics.sample = self._sample
+        self.metrics.usage.cluster = settings.cluster
         self._host = host
         self._settings = settings
         self._session_address = settings.session_listen or session_address
+        self._fleet = fleet
         self.placement = Placement(host, network, fleet)
         snapshots = Snapshots(host.clock)
         self.reads = Reads(host, network, fleet, snapshots, self.metrics, settings.hedge_seconds, settings.read_seconds)
-        commits = Commits(
+        self._commits = commits = Commits(
             host,
             self.placement,
             snapshots,
@@ -104,11 +111,11 @@ class ProcessorService:
         """Listen for sessions, if there is an address to listen at. Raises OSError."""
         self.begin()
         if self._session_address:
-            await self._listener.start(self._session_address, self, self._settings.greeting_seconds)
+            await self._listener.start(self._session_address, self, self._settings.greeting_seconds, self._tls)
             log.info("listening for sessions", address=self._listener.address)
 
     async def drain(self) -> None:
-        """Let open transactions end, for a while."""
+        """Have sessions move to other processors, and let open transactions end, for a while."""
         self._listener.close()
         self.sessions.drain()
         self._tell_load()
@@ -149,7 +156,7 @@ class ProcessorService:
             "sessions_max": self._settings.sessions_max,
             "draining": self.sessions.draining,
             "session_address": self._listener.address,
-            "statements": metrics.statements,
+            "statements": sum(metrics.statements.values()),
             "commits": metrics.commits,
             "conflicts": metrics.conflicts,
             "reads_in_flight": self.reads.in_flight,
@@ -163,6 +170,17 @@ class ProcessorService:
             },
         }
 
+    def _sample(self) -> None:
+        """What is looked at when somebody scrapes."""
+        metrics, fleet = self.metrics, self._fleet.fleet
+        metrics.sessions_max = self._settings.sessions_max
+        metrics.activities = dict(self.sessions.activities())
+        metrics.reads_in_flight = self.reads.in_flight
+        metrics.commits_in_flight = self._commits.in_flight
+        metrics.unheld_streams = sum(stream not in self.placement.holders for stream in range(fleet.streams))
+        metrics.plan_hits, metrics.plan_misses = self.plans.hits, self.plans.misses
+        metrics.usage.regions = len({member.region or fleet.region for member in fleet.storage})
+
     # --- sessions ------------------------------------------------------------------------------------------------
 
     @property
@@ -170,11 +188,11 @@ class ProcessorService:
         """Where it listens for relayed sessions; empty if nowhere."""
         return self._listener.address
 
-    def attach(self, start: SessionStart, out: ClientOut) -> SessionIn:
-        return self.sessions.attach(start, out)
+    def attach(self, start: SessionStart, out: ClientOut, notes: NoteOut | None = None) -> SessionIn:
+        return self.sessions.attach(start, out, notes)
 
-    def cancel(self, process_id: int, secret: int) -> None:
-        self.sessions.cancel(process_id, secret)
+    def cancel(self, process_id: int, secret: int) -> bool:
+        return self.sessions.cancel(process_id, secret)
 
     # --- jobs ----------------------------------------------------------------------------------------------------
 
@@ -236,4 +254,5 @@ def build(process: Process) -> ProcessorService:
         ProcessorSettings(),
         index=member.index,
         session_address=member.session,
+        tls=process.tls,
     )

@@ -30,19 +30,23 @@ from tausql.pgwire.messages import (
     Terminate,
 )
 from tausql.pgwire.reader import FrontendReader
-from tausql.processor.copying import ClientGone
+from tausql.processor.carrying import ENDED, Carried, NoteOut, note_bytes
 from tausql.processor.coroutines import Driver, Wait, turn
 from tausql.processor.execution import Executor
 from tausql.processor.extended import ExtendedProtocol
+from tausql.processor.output import ClientGone
 from tausql.processor.reads import StaleSchemaError
+from tausql.processor.restoring import restore_state
 from tausql.processor.simple import SimpleProtocol
 from tausql.processor.state import SessionState, Shared
+from tausql.protocol.adjudicator import Outcome
 from tausql.protocol.errors import Code, SqlError, schema_changed
-from tausql.protocol.processor import ClientOut, SessionStart
+from tausql.protocol.processor import CarriedStatement, ClientOut, Resolved, Restore, SessionStart
 from tausql.runtime import logs
 
 QUEUE_BYTES_MAX = 1 << 20
 TURN_MESSAGES = 128  # of one client worked off before others get their turn
+ACTIVITIES = ("active", "idle", "idle in transaction", "idle in transaction (aborted)")
 _QUERY = ord("Q")
 
 log = logs.get("processor")
@@ -51,10 +55,12 @@ log = logs.get("processor")
 class Session:
     """A session attached to this processor. Implements `protocol.processor.SessionIn`.
 
-    on_end: called once, when the session is over.
+    on_end: called once, when the session is over. notes: the connection to a frontend of another process, which is told
+    what it needs to open the session elsewhere.
     """
 
     __slots__ = (
+        "_began",
         "_driver",
         "_ended",
         "_executor",
@@ -83,6 +89,7 @@ class Session:
         process_id: int,
         secret: int,
         on_end: Callable[[Session], None],
+        notes: NoteOut | None = None,
     ) -> None:
         self._shared = shared
         self._out = out
@@ -98,10 +105,17 @@ class Session:
         self._ended = False
         self._input: Wait[None] | None = None  # COPY FROM waits for the client
         self.state = SessionState(shared, process_id, start.user, start.database, out, self._next_message)
+        if notes is not None:
+            notes.know(process_id, secret)
+            state = self.state
+            state.carried = Carried(notes, state.output, state.parameters, state.prepared)
+            state.block.carried = state.carried
+            state.output.farewell = ENDED
         self._executor = Executor(self.state)
         self._simple = SimpleProtocol(self.state, self._executor)
         self._extended = ExtendedProtocol(self.state, self._executor, self._sync_is_next)
         self._driver = Driver(self._suspended)
+        self._began = 0.0  # monotonic: when the present work did
 
     def greet(self, start: SessionStart) -> None:
         """The first bytes: parameters, the cancel key, ready; or why the session cannot be."""
@@ -109,17 +123,60 @@ class Session:
         output = state.output
         try:
             state.parameters.start(start.parameters)
+            if start.restore is not None:
+                restore_state(state, start.restore)
+                self._skipping = start.restore.skipping
         except SqlError as error:
             output.add(backend.error_response(error))
             self._end(hang_up=True)
             return
+        restore = start.restore
+        if restore is not None and restore.question is not None:
+            self._driver.run(
+                self._resolve(restore.question), lambda value, error: self._resolved(restore, value, error)
+            )
+            return
+        self._greet([] if restore is None else restore.statements)
+
+    def _greet(self, statements: list[CarriedStatement]) -> None:
+        state = self.state
+        output = state.output
+        if state.carried is not None:
+            state.carried.begin(statements)
         state.reported = state.parameters.reported()
         state.parameters.values_changed = False
         for name, value in state.reported.items():
             output.add(backend.parameter_status(name, value))
         output.add(backend.backend_key_data(self.process_id, self.secret))
-        output.add(backend.READY_IDLE)
+        output.add(state.block.ready)
         output.flush()
+
+    # --- a session that was elsewhere before ---------------------------------------------------------------------
+
+    async def _resolve(self, question: Outcome) -> Resolved:
+        """What became of the commit that was under way on the other processor."""
+        try:
+            await self._shared.transactions.commits.resolve(question)
+        except SqlError as error:
+            return Resolved(False, backend.error_response(error), error.sqlstate)
+        return Resolved(True)
+
+    def _resolved(self, restore: Restore, value: Any, error: Exception | None) -> None:
+        if isinstance(error, ClientGone):
+            self._end(hang_up=False)
+            return
+        if error is not None:
+            log.error("the outcome of a commit cannot be found out", session=self.process_id, error=error)
+            self._end(hang_up=True)
+            return
+        state = self.state
+        if self._ended or state.output.closed:
+            self._end(hang_up=False)
+            return
+        if value.committed:
+            state.parameters.restore(restore.if_committed)
+        state.output.add(note_bytes(value))
+        self._greet(restore.statements)
 
     # --- what the client and the processor do to it --------------------------------------------------------------
 
@@ -137,6 +194,7 @@ class Session:
             waiting, self._input = self._input, None
             waiting.resolve(None)
         elif not self._driver.running:
+            self._began = self._shared.host.monotonic()
             self._driver.run(self._work(), self._worked)
         if self._queued_bytes > QUEUE_BYTES_MAX and self._queue and not self._paused and not self._ended:
             self._paused = True
@@ -157,6 +215,28 @@ class Session:
         if self._driver.suspended and not self.state.block.committing:
             self._shared.metrics.cancels += 1
             self._driver.interrupt(SqlError(Code.query_canceled, "canceling statement due to user request"))
+
+    def move_away(self, farewell: SqlError) -> None:
+        """The processor is about to stop. A session that can be opened elsewhere stays until its frontend has done so;
+        another one leaves."""
+        carried = self.state.carried
+        if carried is not None and carried.movable:
+            carried.move_away()
+        else:
+            self.leave(farewell)
+
+    def abandon(self, farewell: SqlError) -> None:
+        """The processor stops. A session that can be opened elsewhere is cut off without a word, which its frontend
+        takes for the loss it is; another one is told. A commit under way goes on while it can: it is announced."""
+        carried = self.state.carried
+        if carried is None or not carried.movable:
+            self.stop(farewell)
+        elif not self._ended and not self.state.block.committing:
+            self.state.output.drop()
+            if self._driver.running:
+                self._driver.interrupt(ClientGone())
+            else:
+                self._end(hang_up=False)
 
     def leave(self, farewell: SqlError) -> None:
         """End with `farewell` (FATAL) as soon as no transaction is open; at once if it is idle."""
@@ -180,6 +260,12 @@ class Session:
     def idle(self) -> bool:
         """Nothing runs and no transaction block is open."""
         return not self._driver.running and not self.state.block.in_block
+
+    @property
+    def activity(self) -> str:
+        """What it does, in the words of pg_stat_activity."""
+        block = self.state.block
+        return ACTIVITIES[0 if self._driver.running else 1 + block.in_block + block.failed]
 
     # --- the work ------------------------------------------------------------------------------------------------
 
@@ -213,12 +299,18 @@ class Session:
                     if not extended.parse_at_once(message):
                         await extended.parse(message)
                 elif isinstance(message, Describe):
+                    if not message.portal:
+                        unplanned = extended.unplanned(message.name)
+                        if unplanned is not None:
+                            await extended.plan_to_describe(unplanned)
                     extended.describe(message)
                 elif isinstance(message, Query):
                     await self._query(message)
                 else:
                     self._other(message)
             except ClientGone:
+                if self.state.carried is not None:
+                    output.drop()  # a frontend that is still there takes it for the loss it is
                 self._end(hang_up=True)
             except Exception as error:
                 self._failed(error)
@@ -256,7 +348,9 @@ class Session:
         block = self.state.block
         if block.transaction is not None and not block.in_block and not block.commit_nothing():
             try:
-                await block.commit()
+                await block.commit(b"", True)
+            except ClientGone:
+                raise
             except Exception as error:
                 self._report(error)
         self.state.ready()
@@ -326,7 +420,8 @@ class Session:
                 f"internal error: {type(error).__name__}",
                 hint="This is a defect of the server; its log says more.",
             )
-        self._shared.metrics.errors += 1
+        errors = self._shared.metrics.errors
+        errors[told.code] = errors.get(told.code, 0) + 1
         state.block.error()
         state.output.add(backend.error_response(told))
         # The error of a refused statement is raised again whenever the statement is: frames must not pile up on it.
@@ -338,6 +433,8 @@ class Session:
             self.state.output.flush()
 
     def _worked(self, value: Any, error: Exception | None) -> None:
+        shared = self._shared
+        shared.metrics.answer_seconds.observe(shared.host.monotonic() - self._began)
         if error is not None:
             log.error("a session's work ended with an error", session=self.process_id, error=error)
             self._end(hang_up=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from tausql.pgwire import backend
+from tausql.processor.carrying import NoteOut
 from tausql.processor.commits import TRANSACTION_SECONDS_MAX
-from tausql.processor.session import Session
+from tausql.processor.session import ACTIVITIES, Session
 from tausql.processor.state import Shared
 from tausql.protocol.errors import Code, SqlError
 from tausql.protocol.processor import PROCESSOR_SHIFT, ClientOut, SessionIn, SessionStart
@@ -46,65 +48,81 @@ class Sessions:
         self._sessions_max = sessions_max
         self._seconds_max = seconds_max
         self._on_change = on_change
-        self._sessions: dict[int, Session] = {}  # by process id
-        self._timers: dict[int, Timer] = {}
+        self._sessions: dict[tuple[int, int], Session] = {}  # by cancel key
+        self._timers: dict[tuple[int, int], Timer] = {}
         self._number = 0
         self.draining = False
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def attach(self, start: SessionStart, out: ClientOut) -> SessionIn:
+    def activities(self) -> Counter[str]:
+        """How many sessions do what."""
+        counts = Counter(dict.fromkeys(ACTIVITIES, 0))
+        counts.update(session.activity for session in self._sessions.values())
+        return counts
+
+    def attach(self, start: SessionStart, out: ClientOut, notes: NoteOut | None = None) -> SessionIn:
+        """notes: see `Session`."""
         if self.draining:
             return _refused(out, Code.cannot_connect_now, "the database system is shutting down")
         if len(self._sessions) >= self._sessions_max:
             return _refused(out, Code.too_many_connections, "Unable to accept connection, too many open connections.")
         shared = self._shared
-        process_id = self._next_id()
-        session = Session(shared, start, out, process_id, shared.host.random.getrandbits(32), self._ended)
-        self._sessions[process_id] = session
-        self._timers[process_id] = shared.host.later(self._seconds_max, self._expire, session)
+        restore = start.restore
+        key = self._next_key() if restore is None else (restore.process_id, restore.secret)
+        if key in self._sessions:
+            return _refused(out, Code.cannot_connect_now, "the session is still here")
+        session = Session(shared, start, out, *key, self._ended, notes)
+        self._sessions[key] = session
+        seconds = self._seconds_max - (restore.age_seconds if restore is not None else 0.0)
+        self._timers[key] = shared.host.later(max(seconds, 0.0), self._expire, session)
         shared.metrics.sessions += 1
         shared.metrics.sessions_total += 1
         session.greet(start)
         self._on_change()
         return session
 
-    def cancel(self, process_id: int, secret: int) -> None:
-        """Nothing happens for a wrong key: whoever guesses learns nothing."""
-        session = self._sessions.get(process_id)
-        if session is not None and session.secret == secret:
-            session.cancel()
+    def cancel(self, process_id: int, secret: int) -> bool:
+        """False: no session here has this key."""
+        session = self._sessions.get((process_id, secret))
+        if session is None:
+            return False
+        session.cancel()
+        return True
 
     def drain(self) -> None:
-        """No new sessions; those there are end as soon as they are outside a transaction."""
+        """No new sessions; those there are move away, or end as soon as they are outside a transaction."""
         self.draining = True
         for session in list(self._sessions.values()):
-            session.leave(_shutdown())
+            session.move_away(_shutdown())
 
     def stop(self) -> None:
-        """End them all now."""
+        """No session is left after this, but for those whose commit is under way."""
         self.draining = True
         for session in list(self._sessions.values()):
-            session.stop(_shutdown())
+            session.abandon(_shutdown())
 
     def _expire(self, session: Session) -> None:
         """It has reached its age. A transaction begun before that may go on for as long as any may."""
         farewell = _too_long(self._seconds_max)
-        self._timers[session.process_id] = self._shared.host.later(TRANSACTION_SECONDS_MAX, session.stop, farewell)
+        timer = self._shared.host.later(TRANSACTION_SECONDS_MAX, session.stop, farewell)
+        self._timers[session.process_id, session.secret] = timer
         session.leave(farewell)
 
-    def _next_id(self) -> int:
+    def _next_key(self) -> tuple[int, int]:
+        """Process ids come round again after some four million sessions, with another secret."""
         first = self._index << PROCESSOR_SHIFT
         while True:
             self._number = self._number % (NUMBERS - 1) + 1
-            process_id = first | self._number
-            if process_id not in self._sessions:
-                return process_id
+            key = (first | self._number, self._shared.host.random.getrandbits(32))
+            if key not in self._sessions:
+                return key
 
     def _ended(self, session: Session) -> None:
-        if self._sessions.pop(session.process_id, None) is not None:
-            self._timers.pop(session.process_id).cancel()
+        key = (session.process_id, session.secret)
+        if self._sessions.pop(key, None) is not None:
+            self._timers.pop(key).cancel()
             self._shared.metrics.sessions -= 1
             self._on_change()
 

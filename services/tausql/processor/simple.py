@@ -59,6 +59,7 @@ class SimpleProtocol:
             return None
         parameters = state.parameters
         path = parameters.search_path
+        began = shared.host.monotonic()
         try:
             simple = shared.plans.simple(sql, snapshot, path, shared.system, parameters.format)
         except SqlError as error:
@@ -67,6 +68,7 @@ class SimpleProtocol:
             raise
         if simple is None:
             return None
+        shared.metrics.plan_seconds.observe(shared.host.monotonic() - began)
         statement, plan, params = simple
         prepared = self._kept.get(id(plan))
         if prepared is None or prepared.plan is not plan:
@@ -92,7 +94,7 @@ class SimpleProtocol:
             tag = await run_copy(self._state, self._executor, statement)
             await self._complete(tag, last)
         else:
-            answer = await run_utility(self._state, self._executor, statement)
+            answer = await run_utility(self._state, self._executor, statement, last)
             if answer.columns is not None:
                 codes = (0,) * len(answer.columns)
                 shape = ResultShape(answer.columns, codes, self._state.parameters.format)
@@ -108,15 +110,17 @@ class SimpleProtocol:
         if plan.columns is not None:
             portal.shape = prepared.shape(plan.columns, (), state.parameters.format)
         _, sent, tag = await self._executor.run(portal, 0, describe=True)
-        if last and not state.block.in_block and not state.block.commit_nothing():
-            await state.block.commit()
-        state.output.add(
+        complete = (
             backend.command_complete_count("SELECT", sent) if plan.kind == "query" else backend.command_complete(tag)
         )
+        if last and not state.block.in_block and not state.block.commit_nothing():
+            await state.block.commit(complete, True)
+        state.output.add(complete)
 
     async def _complete(self, tag: str, last: bool) -> None:
         """Commit if this was the last statement of an implicit transaction; then say so."""
         block = self._state.block
+        complete = backend.command_complete(tag)
         if last and not block.in_block and not block.commit_nothing():
-            await block.commit()
-        self._state.output.add(backend.command_complete(tag))
+            await block.commit(complete, True)
+        self._state.output.add(complete)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from tausql.pgwire import backend
 from tausql.pgwire.messages import FrontendMessage
 from tausql.processor.block import Block
+from tausql.processor.carrying import Carried
 from tausql.processor.catalogue import Catalogue
 from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.output import Output
@@ -77,6 +78,7 @@ class SessionState:
     __slots__ = (
         "_facts",
         "block",
+        "carried",
         "database",
         "next_message",
         "output",
@@ -120,6 +122,7 @@ class SessionState:
             self._close_portals,
             shared.on_jobs,
         )
+        self.carried: Carried | None = None  # what a frontend of another process is told; None: there is none
         self._facts: SessionFacts | None = None
         names = RegNames(
             lambda: shared.catalogue.at_hand(self.block.transaction),
@@ -155,6 +158,8 @@ class SessionState:
             self.parameters.values_changed = False
             for name, value in self.parameters.changed_since(self.reported):
                 output.add(backend.parameter_status(name, value))
+        if self.carried is not None:
+            self.carried.before_ready()
         output.add(self.block.ready)
         output.due = True
 
@@ -184,6 +189,8 @@ class SessionState:
                     detail=f"A session can have {STATEMENTS_MAX} of them, with {STATEMENT_CHARACTERS_MAX} characters.",
                 )
             self.statement_characters = size
+            if self.carried is not None:
+                self.carried.statement_kept(prepared)
         self.prepared[name] = prepared
 
     def drop_statement(self, name: str) -> None:
@@ -191,14 +198,24 @@ class SessionState:
         prepared = self.prepared.pop(name, None)
         if prepared is not None and name:
             self.statement_characters -= prepared.characters
+            if self.carried is not None:
+                self.carried.statement_dropped(name)
 
     def drop_statements(self) -> None:
         """All that have a name."""
         unnamed = self.prepared.get("")
         self.prepared.clear()
         self.statement_characters = 0
+        if self.carried is not None:
+            self.carried.statements_dropped()
         if unnamed is not None:  # the one in use while this runs
             self.prepared[""] = unnamed
+
+    def described(self, prepared: PreparedStatement) -> None:
+        """The client is told its columns, for the first time."""
+        prepared.described = True
+        if prepared.name and self.carried is not None and self.prepared.get(prepared.name) is prepared:
+            self.carried.statement_kept(prepared)
 
     def portal(self, name: str) -> Portal:
         """Raises 34000 for one that does not exist."""

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from tausql.processor.buffer import WriteBuffer
-from tausql.processor.commits import TRANSACTION_SECONDS_MAX, Commits
+from tausql.processor.commits import TRANSACTION_SECONDS_MAX, Announce, Commits
 from tausql.processor.coroutines import Resolved, Wait
 from tausql.processor.gathering import Gathering
 from tausql.processor.overlay import Entry, FetchOverlay, RowOverlay, Source, StoredScanner
 from tausql.processor.reads import Reads, StaleSchemaError, too_old
 from tausql.processor.snapshots import Snapshots
+from tausql.processor.usage import size_of
 from tausql.protocol.errors import schema_changed
 from tausql.protocol.storage import Page, Read, Rows, Scan, SchemaVersions
 from tausql.protocol.tau import micros_of
@@ -59,6 +60,7 @@ class Transaction:
         "dml",
         "number",
         "open_marks",
+        "read_bytes",
         "read_only",
         "started_us",
         "tau_commit",
@@ -81,6 +83,7 @@ class Transaction:
         self.changes: set[int] = set()  # relations whose schema this transaction changes
         self.ddl = 0
         self.dml = 0
+        self.read_bytes = 0  # what storage has sent
         self.catalogue: Snapshot | None = None  # pinned where the shared one does not fit tau_start
 
     def take_snapshot(self) -> int:
@@ -100,6 +103,7 @@ class Transaction:
     def check_age(self) -> None:
         """Raises SqlError 54000 once the transaction is older than it may get."""
         if self._expires and self._parts.host.monotonic() > self._expires:
+            self._parts.reads.metrics.usage.query_timeouts += 1
             raise too_old()
 
     def statement(self, versions: Versions, writes: bool) -> StatementView:
@@ -143,8 +147,9 @@ class Transaction:
     def changed_anything(self) -> bool:
         return bool(self.changes) or (self.buffer is not None and not self.buffer.empty)
 
-    async def commit(self) -> None:
-        """Make it durable and visible. A transaction that wrote nothing asks nobody. Raises SqlError."""
+    async def commit(self, announce: Announce | None = None) -> None:
+        """Make it durable and visible. A transaction that wrote nothing asks nobody. Raises SqlError, and what
+        `announce` raises."""
         buffer = self.buffer
         if buffer is None or buffer.empty:
             return
@@ -157,7 +162,7 @@ class Transaction:
         if self.changes:
             self.changes.add(GLOBAL_RELATION)
             schema |= self.changes
-        self.tau_commit = await self._parts.commits.commit(tau_start, buffer, schema, self.changes)
+        self.tau_commit = await self._parts.commits.commit(tau_start, buffer, schema, self.changes, announce)
 
     async def _verify(self) -> None:
         merged: dict[int, int] = {}
@@ -245,6 +250,7 @@ class StatementView:
             while len(values) < len(gets):
                 values += (await transaction.read(self._versions, gets[len(values) :], [])).values
             rows = Rows(rows.newest, values, rows.pages)
+        transaction.read_bytes += size_of(rows)
         return rows
 
     # writes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from tausql.pgwire import backend
 from tausql.processor.execution import Executor, view_of
 from tausql.processor.portals import Row
 from tausql.processor.reads import StaleSchemaError
@@ -26,6 +27,7 @@ class Answer(NamedTuple):
     rows: Sequence[Row] = ()
 
 
+_COMMIT = backend.command_complete("COMMIT")
 _SHOW_ALL = ("name", "setting", "description")
 
 
@@ -54,13 +56,13 @@ def ends_failed_block(statement: Statement | None) -> bool:
     return statement is not None and statement.kind in ("commit", "rollback")
 
 
-async def run_utility(state: SessionState, executor: Executor, statement: Statement) -> Answer:
-    """Run a statement that is not planned. Raises SqlError."""
+async def run_utility(state: SessionState, executor: Executor, statement: Statement, last: bool) -> Answer:
+    """Run a statement that is not planned; `last`: the client's request ends with it. Raises SqlError."""
     kind = statement.kind
     if kind in ("begin", "commit", "rollback"):
-        return await _transaction_control(state, statement)
+        return await _transaction_control(state, statement, last)
     state.block.check_usable()
-    state.shared.metrics.statements += 1
+    state.shared.metrics.statements["ddl" if statement.is_ddl else "utility"] += 1
     statement.refuse()
     if statement.is_ddl:
         return await _ddl(state, executor, statement)
@@ -71,6 +73,7 @@ async def run_utility(state: SessionState, executor: Executor, statement: Statem
     if kind == "show":
         return _show(state, statement)
     if kind == "reset":
+        state.block.current()  # as SET is part of a transaction
         state.parameters.reset(statement.options["name"])
         return Answer("RESET")
     if kind == "set_constraints":
@@ -86,7 +89,7 @@ async def run_utility(state: SessionState, executor: Executor, statement: Statem
     raise not_supported(f"unsupported statement: {statement.tag.title().replace(' ', '') or kind}")
 
 
-async def _transaction_control(state: SessionState, statement: Statement) -> Answer:
+async def _transaction_control(state: SessionState, statement: Statement, last: bool) -> Answer:
     block = state.block
     if statement.kind == "begin":
         block.check_usable()
@@ -101,11 +104,14 @@ async def _transaction_control(state: SessionState, statement: Statement) -> Ans
         state.notice(
             SqlError(Code.no_active_sql_transaction, "there is no transaction in progress", severity="WARNING")
         )
+    lost = block.lost if statement.kind == "commit" else None
     if statement.kind == "rollback" or block.failed:
         block.rollback()
+        if lost is not None:  # a COMMIT that said ROLLBACK would pass for success with many clients
+            raise lost
         return Answer("ROLLBACK")
     if not block.commit_nothing():
-        await block.commit()
+        await block.commit(_COMMIT, last)
     return Answer("COMMIT")
 
 

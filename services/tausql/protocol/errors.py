@@ -165,3 +165,21 @@ def conflict() -> SqlError:
 def schema_changed() -> SqlError:
     """40001 OC001: the schema this transaction used was changed by another."""
     return SqlError(Code.serialization_failure, "schema has been updated by another transaction (OC001)")
+
+
+def lost_with_processor() -> SqlError:
+    """40001: the processor is gone, and nothing of what was under way has happened."""
+    return SqlError(
+        Code.serialization_failure,
+        "transaction was lost with its query processor",
+        hint="Nothing was changed. Retry the transaction.",
+    )
+
+
+def unknown_with_processor() -> SqlError:
+    """40003: the processor is gone, and nobody can tell how far it came."""
+    return SqlError(
+        Code.statement_completion_unknown,
+        "statement completion unknown: its query processor was lost while it ran",
+        hint="It may or may not have taken effect: look before doing it again.",
+    )

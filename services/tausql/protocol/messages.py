@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tausql.protocol import adjudicator, crossbar, journal, processor, storage, timekeeper
+from tausql.protocol import adjudicator, control, crossbar, journal, processor, storage, timekeeper
 
 ALL = (
     journal.MESSAGES
@@ -11,4 +11,5 @@ ALL = (
     | storage.MESSAGES
     | processor.MESSAGES
     | timekeeper.MESSAGES
+    | control.MESSAGES
 )

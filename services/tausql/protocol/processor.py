@@ -3,19 +3,64 @@
 A session travels as PostgreSQL protocol bytes *after* authentication: over the processor's session port (a plain TCP
 connection that starts with one framed `SessionStart` or `CancelSession`), or, where both share a process, by calling
 `SessionHost.attach` and passing bytes from function to function.
+
+Between the protocol's messages, a processor of another process tells the frontend what PostgreSQL clients need not know
+(`pgwire.notes` frames it, and frontends take it out again): what to open the session with elsewhere if this processor
+goes away (`Changed`), and which commit is about to be sent (`CommitNote`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntEnum
+from struct import Struct
 from typing import Protocol
 
 import msgspec
 
+from tausql.protocol.adjudicator import Outcome
 from tausql.rpc.interface import Channel, Stream
 
 PROCESSOR_SHIFT = 22  # a cancel key's process id = processor index << 22 | session number: any frontend can route it
-GREETING_BYTES_MAX = 64 * 1024
+CARRIED_BYTES_MAX = 256 * 1024  # of a session's settings and prepared statements; one with more cannot be moved
+GREETING_BYTES_MAX = 64 * 1024 + 2 * CARRIED_BYTES_MAX
+
+
+class CarriedStatement(msgspec.Struct, array_like=True, gc=False):
+    """A prepared statement, as another processor needs it."""
+
+    name: str  # "" = the unnamed one
+    text: str
+    types: list[int]  # oids of its parameters; 0 = to be inferred
+    described: bool = False  # the client has been told its columns
+    columns: list[tuple[str, int, int]] = []  # those, if so: (name, type oid, type modifier)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it is."""
+        return 16 + len(self.name) + len(self.text) + 5 * len(self.types) + 24 * len(self.columns)
+
+
+class Lost(IntEnum):
+    """What a session was doing when it lost its processor."""
+
+    nothing = 0  # no transaction was open
+    untold = 1  # its transaction block is lost, and the client does not know yet: its next statement gets 40001
+    told = 2  # its transaction block has failed, and the client knows: 25P02 until it ends the block
+
+
+class Restore(msgspec.Struct, array_like=True, gc=False):
+    """What a session had on the processor it was on before."""
+
+    process_id: int
+    secret: int  # the cancel key stays what the client was told
+    age_seconds: float
+    settings: dict[str, str]
+    statements: list[CarriedStatement]
+    lost: int = 0  # a `Lost`
+    skipping: bool = False  # it is told of an error: nothing counts until its Sync
+    question: Outcome | None = None  # find out what became of this commit first, and say so: `Resolved`
+    if_committed: dict[str, str] = {}  # settings that count only if it has committed
 
 
 class SessionStart(msgspec.Struct, tag="session_start", array_like=True, gc=False):
@@ -26,16 +71,84 @@ class SessionStart(msgspec.Struct, tag="session_start", array_like=True, gc=Fals
     parameters: dict[str, str]  # the startup packet's, `user` and `database` left out
     client: str = ""  # address, for logs
     encrypted: bool = False
+    restore: Restore | None = None  # it was on another processor until now
+    witness: bytes = b""  # the `Witness` that has to know of its commits before they are sent; empty: none
 
 
 class CancelSession(msgspec.Struct, tag="cancel_session", array_like=True, gc=False):
-    """Instead of `SessionStart`: stop the running statement of that session; the connection is then closed."""
+    """Instead of `SessionStart`: stop the running statement of that session. Answered by one byte, `CANCEL_KNOWN` or
+    `CANCEL_UNKNOWN`; the connection is then closed."""
 
     process_id: int
     secret: int
 
 
-Greeting = SessionStart | CancelSession
+class Witness(msgspec.Struct, tag="witness", array_like=True, gc=False):
+    """Instead of `SessionStart`: a connection that a processor only writes to. Answered by `WITNESS_READY`, then a
+    `WITNESSED` for every commit of the sessions that name this witness.
+
+    The kernel of a process that is killed ends a connection in good order only if nothing unread had come in on it, so
+    a session's own, where its client's next request may wait, cannot prove that nothing is missing. This one can."""
+
+    witness: bytes  # 16 random bytes
+
+
+Greeting = SessionStart | CancelSession | Witness
+WITNESS_READY = b"\x01"
+WITNESSED = Struct(">IIQ")  # process id and secret of the session, number of its commit
+CANCEL_KNOWN = b"\x01"
+CANCEL_UNKNOWN = b"\x00"
+
+
+class Changed(msgspec.Struct, tag="changed", array_like=True, gc=False):
+    """Note: from here on the session would have to be opened with this too. Settings are those that outlive the
+    transaction."""
+
+    settings: dict[str, str] = {}
+    cleared: bool = False  # all named statements are gone, but those that follow
+    closed: list[str] = []  # names of statements that are gone
+    statements: list[CarriedStatement] = []
+
+
+class Immovable(msgspec.Struct, tag="immovable", array_like=True, gc=False):
+    """Note: this session cannot be opened elsewhere any more."""
+
+    reason: str
+
+
+class CommitNote(msgspec.Struct, tag="commit_note", array_like=True, gc=False):
+    """Note: a commit is about to be sent; whatever follows this note says that it is decided. If nothing follows, the
+    answer to `question` decides: committed, the client gets `withheld` and `after`; aborted, `withheld` and an error.
+
+    The kernel has it before the commit leaves the process. So where a connection ended in good order, which proves that
+    everything written has arrived, or where the session's witness did and knows of no more commits than there were
+    notes, a commit without a note has not been sent."""
+
+    number: int  # of the session's commits on this processor, from 1
+    question: Outcome
+    withheld: bytes  # answers that were not worth a write of their own yet
+    after: bytes  # what the commit itself is answered with
+    final: bool  # the request is over then: ReadyForQuery follows
+    settings: dict[str, str]  # those of this transaction, which outlive it if it commits
+
+
+class MoveAway(msgspec.Struct, tag="move_away", array_like=True, gc=False):
+    """Note: this processor is about to stop; open the session elsewhere as soon as it is idle."""
+
+
+class Ended(msgspec.Struct, tag="ended", array_like=True, gc=False):
+    """Note: the session is over, in good order; the client has been told why."""
+
+
+class Resolved(msgspec.Struct, tag="resolved", array_like=True, gc=False):
+    """Note, before a restored session's first ReadyForQuery: what became of the commit in question."""
+
+    committed: bool
+    error: bytes = b""  # if not: the ErrorResponse to tell the client
+    sqlstate: str = ""
+
+
+Note = Changed | Immovable | CommitNote | MoveAway | Ended | Resolved
 
 
 class WatchLoad(msgspec.Struct, tag="watch_load", array_like=True, gc=False):
@@ -85,7 +198,9 @@ class SessionHost(Protocol):
 
     def attach(self, start: SessionStart, out: ClientOut) -> SessionIn: ...
 
-    def cancel(self, process_id: int, secret: int) -> None: ...
+    def cancel(self, process_id: int, secret: int) -> bool:
+        """False: there is no such session here."""
+        ...
 
 
 class ProcessorClient:

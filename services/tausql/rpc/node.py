@@ -7,8 +7,9 @@ it. A node keeps trying to reach every address it was asked for, and never decid
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Awaitable
+import os
+import socket as sockets
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from picows import WSError, WSUpgradeRequest, ws_connect, ws_create_server
@@ -23,11 +24,14 @@ from tausql.rpc.websocket import PATH, Socket
 from tausql.runtime import logs
 from tausql.runtime.host import Host, Timer
 from tausql.runtime.tasks import spawn
+from tausql.runtime.tls import Tls
 
 CONNECT_SECONDS = 2.0
+HANDSHAKE_SECONDS = 5.0  # of TLS, and again of the WebSocket: a machine that starts many pods at once is slow to answer
 BACKOFF_SECONDS_MIN = 0.005
 BACKOFF_SECONDS_MAX = 0.5
 FAREWELL_SECONDS = 1.0
+REOPEN_SECONDS = 1.0  # before another try to listen with new certificates
 STEADY_SECONDS = 1.0  # a connection that lasted so long starts the backoff anew
 PEERS_MAX = 4_096
 
@@ -38,7 +42,7 @@ class Node:
     """The `Network` of a real process.
 
     listen: `host:port`, port 0 for any. messages: the union of all message types. address: what others call this
-    process, if it is not where it listens.
+    process, if it is not where it listens. tls: what both sides show each other; None = plaintext.
     """
 
     def __init__(
@@ -48,8 +52,7 @@ class Node:
         messages: Any,
         *,
         address: str = "",
-        tls_server: ssl.SSLContext | None = None,
-        tls_client: ssl.SSLContext | None = None,
+        tls: Tls | None = None,
         keepalive_seconds: float = 3.0,
     ) -> None:
         self.host = host
@@ -57,14 +60,15 @@ class Node:
         self.codec = Codec(messages)
         self.turn = Turn(host)
         self.services: dict[str, Routes] = {}
-        self.tls_client = tls_client
+        self.tls = tls
+        self.locate: Callable[[str], str] = str  # where an address is now
         self._advertised = bool(address)
         self._listen = listen
-        self._tls_server = tls_server
         self._keepalive_seconds = keepalive_seconds
         self._keepalive: Timer | None = None
         self._measure = websocket.measure_with(self.codec)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
+        self._reopening = False
         self._peers: set[Socket] = set()
         self._clients: set[Socket] = set()
         self._went = asyncio.Event()
@@ -93,17 +97,11 @@ class Node:
     async def start(self) -> None:
         """Listen. Raises OSError where the address is taken."""
         name, _, port = self._listen.rpartition(":")
-        self._server = await ws_create_server(
-            self._accept,
-            name.strip("[]"),
-            int(port),
-            ssl=self._tls_server,
-            enable_auto_pong=False,
-            max_frame_size=frames.FRAME_BYTES_MAX,
-            backlog=1024,
-        )
+        self._servers.append(await self._listen_at(host=name.strip("[]"), port=int(port)))
         if not self._advertised:
-            self.address = f"{name}:{self._server.sockets[0].getsockname()[1]}"
+            self.address = f"{name}:{self._servers[0].sockets[0].getsockname()[1]}"
+        if self.tls is not None:
+            self.tls.follow(self._reopen)
         self._keepalive = self.host.later(self._keepalive_seconds, self._tick)
 
     async def close(self) -> None:
@@ -116,16 +114,58 @@ class Node:
             self._keepalive.cancel()
         for line in list(self._lines.values()):
             line.close()
-        if self._server is not None:
-            self._server.close()
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
         for socket in list(self._peers):
             socket.close()
         if not await self._all_gone():
             for socket in [*self._peers, *self._clients]:
                 socket.abort()
             await self._all_gone()
-        if self._server is not None:
-            await self._server.wait_closed()
+        for server in servers:
+            await server.wait_closed()
+
+    async def _listen_at(self, **where: Any) -> asyncio.Server:
+        if self.tls is not None:
+            where |= {"ssl": self.tls.present_server(), "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+        return await ws_create_server(
+            self._accept,
+            **where,
+            enable_auto_pong=False,
+            max_frame_size=frames.FRAME_BYTES_MAX,
+            backlog=1024,
+        )
+
+    def _reopen(self) -> None:
+        if not self._reopening and not self._closed:
+            self._reopening = True
+            spawn("listen with new certificates", self._listen_anew())
+
+    async def _listen_anew(self) -> None:
+        """Listen on the same sockets with the present certificates: the kernel's queue is the old one, so no
+        connection is refused meanwhile, and those that are open stay."""
+        assert self.tls is not None
+        context = self.tls.present_server()
+        before, fresh = self._servers, list[asyncio.Server]()
+        reason = ""
+        try:
+            for server in before:
+                for listening in server.sockets:
+                    twin = sockets.socket(fileno=os.dup(listening.fileno()))
+                    fresh.append(await self._listen_at(sock=twin))
+        except OSError as error:
+            reason = str(error)
+        self._reopening = False
+        if reason:
+            log.error("cannot listen with new certificates", reason=reason)
+            self.host.later(REOPEN_SECONDS, self._reopen)
+        elif not self._closed:
+            self._servers, fresh = fresh, before
+            if context is not self.tls.present_server():
+                self._reopen()
+        for server in fresh:
+            server.close()
 
     async def _all_gone(self) -> bool:
         try:
@@ -223,7 +263,6 @@ class Line:
         self._backoff_seconds = BACKOFF_SECONDS_MIN
         self._opened_at = 0.0
         self._retry: Timer | None = None
-        self._attempt: asyncio.Task[None] | None = None
         self._attempts = 0
         self._opened_by = 0  # the attempt that the present or last socket came from
         self._told = False  # the log heard that this address cannot be reached
@@ -232,7 +271,7 @@ class Line:
         self._retry = None
         self.caller.waiting = True
         self._attempts += 1
-        self._attempt = spawn(f"connect {self.caller.address}", self._connect(self._attempts))
+        spawn(f"connect {self.caller.address}", self._connect(self._attempts))
 
     def channel(self, service: str) -> ServiceChannel:
         channel = self._channels.get(service)
@@ -249,28 +288,31 @@ class Line:
         self.caller.closed = True
         if self._retry is not None:
             self._retry.cancel()
-        if self._attempt is not None:
-            self._attempt.cancel()
         socket, self._socket = self._socket, None
         if socket is not None:
             socket.close()
         self.caller.lost(Cause.cancelled, "the channel was closed")
 
     async def _connect(self, attempt: int) -> None:
+        # Every step has a limit of its own, and none is cancelled from here: TLS that is cancelled in its handshake
+        # closes its file descriptor and goes on reading there, when it is somebody else's already.
         address = self.caller.address
         reason = ""
-        tls = self._node.tls_client
+        tls = self._node.tls
         scheme = "ws" if tls is None else "wss"
+        located = self._node.locate(address)
+        limits: dict[str, Any] = {} if tls is None else {"ssl_handshake_timeout": HANDSHAKE_SECONDS}
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await ws_connect(
-                    lambda: self._make_socket(attempt),
-                    f"{scheme}://{address}{PATH}",
-                    ssl_context=tls,
-                    websocket_handshake_timeout=CONNECT_SECONDS,
-                    enable_auto_pong=False,
-                    max_frame_size=frames.FRAME_BYTES_MAX,
-                )
+            await ws_connect(
+                lambda: self._make_socket(attempt),
+                f"{scheme}://{located}{PATH}",
+                ssl_context=None if tls is None else tls.client(),
+                websocket_handshake_timeout=HANDSHAKE_SECONDS,
+                enable_auto_pong=False,
+                max_frame_size=frames.FRAME_BYTES_MAX,
+                socket_factory=lambda _: _connected(located),
+                **limits,
+            )
         except (OSError, WSError, TimeoutError) as error:
             reason = repr(error)
         if attempt != self._attempts or (not reason and self._opened_by == attempt):
@@ -319,6 +361,31 @@ class Line:
         if not self._channels:
             self._node.forget(self)
             self.close()
+
+
+async def _connected(address: str) -> sockets.socket:
+    """A TCP connection to `address` (`host:port`). Raises OSError, TimeoutError after `CONNECT_SECONDS`."""
+    name, _, port = address.rpartition(":")
+    loop = asyncio.get_running_loop()
+    failure: OSError = OSError(f"{name} has no address")
+    async with asyncio.timeout(CONNECT_SECONDS):
+        for family, kind, protocol, _, where in await loop.getaddrinfo(
+            name.strip("[]"), int(port), type=sockets.SOCK_STREAM
+        ):
+            opened = sockets.socket(family, kind, protocol)
+            opened.setblocking(False)
+            opened.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+            try:
+                await loop.sock_connect(opened, where)
+            except OSError as error:
+                opened.close()
+                failure = error
+            except BaseException:
+                opened.close()
+                raise
+            else:
+                return opened
+    raise failure
 
 
 def ask(channel: Channel, request: Message, seconds: float) -> Awaitable[Any]:

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 
 from tausql.runtime.metrics import Collector, exposition
+from tausql.runtime.process_metrics import Readiness
 
 METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
@@ -37,6 +38,7 @@ def standard_app(title: str, service: Observable, collectors: Sequence[Collector
     app = FastAPI(title=f"TauSQL {title}", version=version("tausql"))
     app.state.observed = service
     app.state.collectors = tuple(collectors)
+    app.state.labels = {}  # of every sample: which process, which zone
     app.state.public = ()  # routers for clients: served at the root of whatever process the service runs in
 
     @app.get("/livez", tags=["health"], summary="Is the process alive?", response_class=PlainTextResponse)
@@ -56,7 +58,7 @@ def standard_app(title: str, service: Observable, collectors: Sequence[Collector
 
     @app.get("/metrics", tags=["health"], summary="Prometheus metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        return Response(exposition(app.state.collectors), media_type=METRICS_TYPE)
+        return Response(exposition(app.state.collectors, app.state.labels), media_type=METRICS_TYPE)
 
     @app.get("/status", tags=["health"], summary="What the service knows of itself")
     async def status() -> dict[str, Any]:
@@ -93,6 +95,7 @@ def process_app(
     collectors: Sequence[Collector],
     services: Mapping[str, Observable],
     apps: Mapping[str, FastAPI],
+    labels: Mapping[str, str] | None = None,
 ) -> FastAPI:
     """The app of a process: a lone service's own, or all of them, each under its name.
 
@@ -100,13 +103,15 @@ def process_app(
     over HTTP) has the same path in every shape.
     """
     together = Together(services, process)
-    counted = [*collectors, *(one for app in apps.values() for one in app.state.collectors)]
+    counted = [*collectors, Readiness(together.ready), *(one for app in apps.values() for one in app.state.collectors)]
     if len(apps) == 1:
         (root,) = apps.values()
         root.state.observed = together
         root.state.collectors = tuple(counted)
+        root.state.labels = labels or {}
         return root
     root = standard_app(name, together, counted)
+    root.state.labels = labels or {}
     for service, app in apps.items():
         root.mount(f"/{service}", app)
         for router in app.state.public:

@@ -6,7 +6,9 @@ drift, into a wider one. A majority of sources is believed (`marzullo`). The bou
 earlier lower bound stays true for ever, and an upper bound only becomes less tight. After a step back they stand still
 until time has caught up with them; too far back, and there is no time to be had: whoever waited would wait for long.
 
-All arithmetic is in whole microseconds; `raw` is an oscillator nobody adjusts (CLOCK_MONOTONIC_RAW).
+All arithmetic is in whole microseconds; `raw` is an oscillator nobody adjusts (CLOCK_MONOTONIC_RAW). It stands still
+while the machine sleeps, and on waking every old sample would put the present into the past. So each reading is
+held against a clock that runs on through sleep: where that has gone ahead, all samples are thrown away.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from tausql.runtime.host import ClockUnsure, Interval
 from tausql.runtime.marzullo import Claim, agree, falsetickers
 
 SAMPLES_MAX = 8  # of one source: the best of them counts
+REMEMBERED_US = 60_000_000  # as long counts how many sources there were: a list is wrong for seconds, not minutes
 ERROR_UNKNOWN_US = 1 << 62
+SLEEP_US_MIN = 1_000  # a shorter sleep than any machine can take; the reading of two clocks takes less
 HELD_US_MAX = 1_000_000  # how far behind its own last word a clock may be and still stand still for it
 
 
@@ -48,26 +52,66 @@ def sample_of(sent: int, received: int, earliest: int, latest: int, drift_ppm: i
 class Estimator:
     """Samples in, the agreed interval of (true time - oscillator) out.
 
-    sources: the names of all there are, reachable or not; a majority of them must agree.
+    sources: the names of those there are at first, reachable or not. sources_min: how many are counted at least,
+    listed or not. A minority of all that are counted may be wrong.
+
+    Sources come and go (`admit`, `dismiss`), and a list that is wrong for a moment must not make a single liar the
+    majority: so as many are counted as were listed at once within `REMEMBERED_US`. Where too few agree, what was agreed
+    before stands: it is as true as ever, only older, and ages until it is of no use. See docs/decisions/0005.
     """
 
-    def __init__(self, sources: Sequence[str], drift_ppm: int) -> None:
-        if not sources:
-            raise ValueError("a clock needs a source")
+    def __init__(self, sources: Sequence[str], drift_ppm: int, sources_min: int = 1) -> None:
         self._samples: dict[str, deque[Sample]] = {name: deque(maxlen=SAMPLES_MAX) for name in sources}
+        self._most = 0  # were listed at once, lately
+        self._most_from: int | None = None  # since this oscillator time no longer; None until the next sample tells
+        self._sources_min = sources_min
         self.drift_ppm = drift_ppm
         self.agreed: Sample | None = None
         self.falsetickers: list[str] = []
         self.reason = "no source has answered yet"
+        self.forgotten: Callable[[], None] = lambda: None  # called when all samples had to be thrown away
+
+    @property
+    def sources(self) -> int:
+        """Of how many sources a minority may be wrong."""
+        return max(len(self._samples), self._most, self._sources_min)
+
+    def admit(self, name: str) -> None:
+        """There is a source of this name."""
+        self._samples.setdefault(name, deque(maxlen=SAMPLES_MAX))
+
+    def dismiss(self, name: str) -> None:
+        """This source is listed no more: what it said is not counted again. Its place may be taken on the same machine,
+        and a wrong clock would else count twice."""
+        if name not in self._samples:
+            return
+        self._most = max(self._most, len(self._samples))
+        self._most_from = None
+        del self._samples[name]
+
+    def forget(self, reason: str) -> None:
+        """Everything said so far is worthless: the oscillator has stood still. Time is unsure until all is asked
+        again."""
+        for samples in self._samples.values():
+            samples.clear()
+        self.agreed = None
+        self.falsetickers = []
+        self.reason = reason
+        self.forgotten()
 
     def add(self, source: str, sample: Sample) -> None:
-        """A new sample of a source. Old ones that contradict it are dropped: the source has been set."""
-        samples = self._samples[source]
+        """A new sample of a source; of one that is not admitted it is dropped. Old ones that contradict it are
+        dropped: the source has been set."""
+        samples = self._samples.get(source)
+        if samples is None:
+            return
         for old in list(samples):
             aged = old.aged(sample.raw, self.drift_ppm)
             if aged.high < sample.low or aged.low > sample.high:
                 samples.remove(old)
         samples.append(sample)
+        if self._most:
+            self._age(sample.raw)
         self._agree(sample.raw)
 
     def best(self, source: str, raw: int) -> Claim | None:
@@ -77,14 +121,25 @@ class Estimator:
 
     def _agree(self, raw: int) -> None:
         claims = [(name, claim) for name in self._samples if (claim := self.best(name, raw)) is not None]
-        agreed = agree([claim for _, claim in claims], len(self._samples))
+        sources = self.sources
+        agreed = agree([claim for _, claim in claims], sources)
         if agreed is None:
-            self.agreed = None
             self.falsetickers = []
-            self.reason = f"{len(claims)} of {len(self._samples)} sources answered, and no majority of all agrees"
+            self.reason = f"{len(claims)} of {sources} sources answered, and no majority of all agrees"
             return
         self.falsetickers = falsetickers(claims, agreed)
+        if self.agreed is not None:
+            before = self.agreed.aged(raw, self.drift_ppm)
+            if _width(before) < _width(agreed) and agreed.low <= before.high and before.low <= agreed.high:
+                return  # both are true, and the older one says more
         self.agreed = Sample(raw, agreed.low, agreed.high)
+
+    def _age(self, raw: int) -> None:
+        """Forget how many were listed. Time counts from the first sample since."""
+        if self._most_from is None:
+            self._most_from = raw
+        elif raw - self._most_from >= REMEMBERED_US:
+            self._most = 0
 
 
 def _width(claim: Claim) -> int:
@@ -98,27 +153,60 @@ def _set_back(behind_us: int) -> str:
 class EstimatedClock:
     """A `Clock` on an oscillator and what an `Estimator` makes of it.
 
-    read_us: the oscillator. error_us_max: half the interval's width above which no time is given.
+    read_us: the oscillator. error_us_max: half the interval's width above which no time is given. awake_us: a clock
+    that stands still while the machine sleeps, boot_us: one that goes on, both steered alike (CLOCK_MONOTONIC and
+    CLOCK_BOOTTIME); without them the machine is taken never to sleep.
     """
 
-    def __init__(self, estimator: Estimator, read_us: Callable[[], int], error_us_max: int) -> None:
+    def __init__(
+        self,
+        estimator: Estimator,
+        read_us: Callable[[], int],
+        error_us_max: int,
+        awake_us: Callable[[], int] | None = None,
+        boot_us: Callable[[], int] | None = None,
+    ) -> None:
         self._estimator = estimator
         self._read_us = read_us
         self._error_us_max = error_us_max
         self._drift_ppm = estimator.drift_ppm
+        self._awake_us = awake_us or read_us
+        self._boot_us = boot_us or read_us
+        self._asleep = self._boot_us() - self._awake_us()  # as long has this machine slept, as far as is known
+        self._ahead = 0  # how far boot_us may be ahead of the oscillator before it must be looked into
         self._earliest = 0
         self._latest = 0
         self._new = tuple.__new__
         self.readings = 0  # how often it was asked, for whoever decides how often to look at the sources
         self.holds = 0  # times a bound stood still because the new estimate lay behind it
+        self.sleeps = 0  # times this machine was found to have slept
+        self.look()
+
+    def look(self) -> int:
+        """Has the machine slept since the last look? Then all samples are thrown away. Returns `sleeps`.
+
+        boot_us is read first: a pause between the two readings hides a sleep until the next look, and never makes one
+        up."""
+        boot = self._boot_us()
+        slept = boot - self._awake_us() - self._asleep
+        if slept > 0:
+            self._asleep += slept
+        if slept > SLEEP_US_MIN:
+            self.sleeps += 1
+            self._estimator.forget(f"this machine slept for {slept} us: the timekeepers must be asked again")
+        # The two are steered differently, so they drift apart, by less than this until the next look.
+        self._ahead = self._boot_us() - self._read_us() + SLEEP_US_MIN
+        return self.sleeps
 
     def now(self) -> Interval:
         self.readings += 1
+        raw = self._read_us()
+        if self._boot_us() - raw > self._ahead:
+            self.look()
         agreed = self._estimator.agreed
         if agreed is None:
             raise ClockUnsure(self._estimator.reason)
         sampled, low, high = agreed
-        raw = self._read_us()
         drift = (raw - sampled) * self._drift_ppm // 1_000_000 + 1
         earliest = raw + low - drift
         latest = raw + high + drift
@@ -138,11 +226,17 @@ class EstimatedClock:
         return self._new(Interval, (earliest, latest))
 
     @property
+    def sources(self) -> int:
+        """Of how many timekeepers a majority must agree."""
+        return self._estimator.sources
+
+    @property
     def ready(self) -> bool:
         return not self.unsure()
 
     def unsure(self) -> str:
         """Why there is no time to be had; empty where there is."""
+        self.look()
         agreed = self._estimator.agreed
         if agreed is None:
             return self._estimator.reason

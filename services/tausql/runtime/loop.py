@@ -84,7 +84,8 @@ class AsyncHost:
         message = str(context.get("message", ""))
         # A callback's or a spawned task's exception comes with a handle, a protocol's with the protocol. The rest is
         # what transports say in parting (any OSError, TLS included), and futures of libraries nobody looked at.
-        ours = "handle" in context or ("protocol" in context and not isinstance(error, OSError))
+        kind = error if isinstance(error, type) else type(error)  # some transports name the class and make no error
+        ours = "handle" in context or ("protocol" in context and not issubclass(kind, OSError))
         if error is None or not ours:
             log.warning("event loop", message=message, reason=repr(error))
             return

@@ -11,13 +11,15 @@ import gc
 import inspect
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import uvloop
 from fastapi import FastAPI
 
+from tausql.protocol.control import SERVICE as CONTROL
+from tausql.protocol.fleet import Member
 from tausql.protocol.timekeeper import SERVICE as TIMEKEEPER
 from tausql.protocol.timekeeper import TimekeeperClient
 from tausql.rpc.metrics import NodeMetrics
@@ -25,13 +27,19 @@ from tausql.rpc.node import Node
 from tausql.runtime import logs
 from tausql.runtime.app import process_app
 from tausql.runtime.clock import ERROR_UNKNOWN_US, EstimatedClock, Estimator, HostClock
-from tausql.runtime.fleet import Fleet, Member
+from tausql.runtime.fleet import Directory, Neighbours
 from tausql.runtime.http import HttpServer
-from tausql.runtime.kernel_clock import KernelClock, bound_of, raw_us, wall_us
+from tausql.runtime.joining import FleetWatch
+from tausql.runtime.kernel_clock import KernelClock, awake_us, boot_us, bound_of, raw_us, wall_us
 from tausql.runtime.loop import AsyncHost
-from tausql.runtime.process_metrics import ClockMetrics, ProcessMetrics
+from tausql.runtime.process_metrics import ClockMetrics, ProcessFacts, ProcessMetrics
 from tausql.runtime.sampler import Sampler
 from tausql.runtime.settings import ProcessSettings
+from tausql.runtime.tls import Tls
+
+# Timekeepers give the time, and control needs none. A timekeeper's readiness must not depend on the other
+# timekeepers': none would ever be the first.
+TIMELESS = {TIMEKEEPER, CONTROL}
 
 log = logs.get("process")
 
@@ -64,24 +72,26 @@ class Process:
         self,
         host: AsyncHost,
         network: Node,
-        fleet: Fleet,
+        fleet: Directory,
         settings: ProcessSettings,
         clock: EstimatedClock | HostClock,
         *,
         clock_needed: bool = True,
+        tls: Tls | None = None,
     ) -> None:
         self.host = host
         self.network = network
         self.fleet = fleet
         self.settings = settings
         self.clock = clock
+        self.tls = tls  # None: processes talk plaintext
         self.services: dict[str, Service] = {}
         self.draining = False
         self._clock_needed = clock_needed
 
     def member(self, service: str) -> Member:
         """This process's own entry for `service` in the fleet. Raises LookupError if the fleet does not list it."""
-        here = [member for member in self.fleet.of(service) if member.address == self.network.address]
+        here = [member for member in self.fleet.fleet.of(service) if member.address == self.network.address]
         named = [member for member in here if member.name == self.settings.name]
         if not (named or here):
             raise LookupError(f"the fleet lists no {service} at {self.network.address}")
@@ -132,13 +142,29 @@ async def _live(parts: Mapping[str, Part], settings: ProcessSettings) -> None:
     from tausql.protocol.messages import ALL
 
     stop_wanted = _stop_on_signal()
-    fleet = settings.read_fleet()
+    fleet = Directory(settings.read_fleet())
     host = AsyncHost(settings.name, settings.zone, asyncio.get_running_loop())
-    node = Node(host, settings.rpc_listen, ALL, address=settings.address)
+    tls = Tls(host, Path(settings.tls_dir)) if settings.tls_dir else None
+    if tls is not None:
+        tls.start()
+    node = Node(host, settings.rpc_listen, ALL, address=settings.address, tls=tls)
+    node.locate = fleet.locate
     await node.start()
+    watch = None
+    if settings.control:
+        watch = FleetWatch(host, node, fleet, settings.control, node.address)
+        watch.start()
+        zone = await _unless(stop_wanted, watch.joined(list(parts)))
+        if zone is None:  # told to stop while still waiting
+            watch.stop()
+            await node.close()
+            host.close()
+            return
+        host.zone = zone
+        log.info("joined", zone=zone)
     clock, sampler = _clock_of(host, node, fleet, settings, parts)
     host.clock = clock
-    process = Process(host, node, fleet, settings, clock, clock_needed=set(parts) != {TIMEKEEPER})
+    process = Process(host, node, fleet, settings, clock, clock_needed=not set(parts) <= TIMELESS, tls=tls)
     metrics = ProcessMetrics(host)
     apps: dict[str, FastAPI] = {}
     if sampler is not None:
@@ -151,8 +177,11 @@ async def _live(parts: Mapping[str, Part], settings: ProcessSettings) -> None:
     metrics.start()
     http = None
     if settings.http_listen:
-        collectors = (metrics, ClockMetrics(clock, sampler), NodeMetrics(node))
-        app = process_app(settings.name, process, collectors, process.services, apps)
+        facts = ProcessFacts(tuple(parts), settings.data_dir)
+        clocks = () if set(parts) == {CONTROL} else (ClockMetrics(clock, sampler),)  # control's clock serves nobody
+        collectors = (metrics, facts, *clocks, NodeMetrics(node), *((tls,) if tls else ()))
+        labels = {"process": host.name, "zone": host.zone}
+        app = process_app(settings.name, process, collectors, process.services, apps, labels)
         http = HttpServer(app, settings.http_listen)
         await http.start()
     _settle_gc(settings.gc_threshold)
@@ -166,7 +195,11 @@ async def _live(parts: Mapping[str, Part], settings: ProcessSettings) -> None:
         await _completed(service.stop())
     if sampler is not None:
         sampler.stop()
+    if watch is not None:
+        watch.stop()
     metrics.stop()
+    if tls is not None:
+        tls.stop()
     await node.close()
     if http is not None:
         await http.stop()
@@ -175,22 +208,45 @@ async def _live(parts: Mapping[str, Part], settings: ProcessSettings) -> None:
 
 
 def _clock_of(
-    host: AsyncHost, node: Node, fleet: Fleet, settings: ProcessSettings, parts: Mapping[str, Part]
+    host: AsyncHost, node: Node, fleet: Directory, settings: ProcessSettings, parts: Mapping[str, Part]
 ) -> tuple[EstimatedClock | HostClock, Sampler | None]:
     kind = settings.clock
-    if kind == "auto":
-        # A timekeeper's readiness must not depend on the other timekeepers': none would ever be the first.
-        kind = "timekeeper" if fleet.timekeeper and set(parts) != {TIMEKEEPER} else "host"
+    listed = fleet.fleet.timekeeper
+    if set(parts) <= TIMELESS:
+        kind = "host"
+    elif kind == "auto":
+        kind = "timekeeper" if listed or settings.control else "host"
     if kind == "host":
         bound = bound_of(KernelClock(), settings.clock_assumed_error_us)
         return HostClock(wall_us, bound, settings.clock_error_us_max), None
-    if not fleet.timekeeper:
+    if not listed and not settings.control:
         raise LookupError("the clock is to come from timekeepers, but the fleet lists none")
-    estimator = Estimator([member.name for member in fleet.timekeeper], settings.clock_drift_ppm)
-    clock = EstimatedClock(estimator, raw_us, settings.clock_error_us_max)
-    clients = {member.name: TimekeeperClient(node.connect(member.address, TIMEKEEPER)) for member in fleet.timekeeper}
+    timekeepers = Neighbours(
+        fleet,
+        TIMEKEEPER,
+        host.zone,
+        lambda address: TimekeeperClient(node.connect(address, TIMEKEEPER)),
+        joined=lambda one: sampler.admit(one.member.name, one.client),
+        left=lambda one: sampler.dismiss(one.member.name),
+    )
+    clients = dict(timekeepers.named())
+    estimator = Estimator(list(clients), settings.clock_drift_ppm, settings.clock_sources_min)
+    clock = EstimatedClock(estimator, raw_us, settings.clock_error_us_max, awake_us, boot_us)
     polls = (settings.clock_poll_seconds, settings.clock_poll_busy_seconds)
-    return clock, Sampler(host, clients, estimator, clock, raw_us, *polls)
+    sampler = Sampler(host, clients, estimator, clock, raw_us, *polls)
+    return clock, sampler
+
+
+async def _unless(event: asyncio.Event, awaited: Awaitable[str]) -> str | None:
+    """What `awaited` gives, or None once `event` is set."""
+    work = asyncio.ensure_future(awaited)
+    told = asyncio.ensure_future(event.wait())
+    await asyncio.wait((work, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if work.done():
+        return work.result()
+    work.cancel()
+    return None
 
 
 async def _drain(process: Process) -> None:

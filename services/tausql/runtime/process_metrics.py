@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
 
 from tausql.runtime.clock import ERROR_UNKNOWN_US, EstimatedClock, HostClock
 from tausql.runtime.host import Host, Timer
@@ -53,6 +56,39 @@ class ProcessMetrics:
         self.start()
 
 
+class ProcessFacts:
+    """What does not change in a process's life, and the room left on its disk."""
+
+    __slots__ = ("_began", "_data_dir", "_services")
+
+    def __init__(self, services: Sequence[str], data_dir: Path) -> None:
+        self._services = "+".join(services)
+        self._data_dir = data_dir
+        self._began = time.time()
+
+    def collect(self) -> Iterator[Family]:
+        facts: Labelled = {(self._services, version("tausql")): 1}
+        yield gauge("tausql_process_info", "1; the labels say what runs here.", facts, ("services", "version"))
+        yield gauge("tausql_process_start_time_seconds", "When it started, since the Unix epoch.", self._began)
+        if self._data_dir.is_dir():
+            room = os.statvfs(self._data_dir)
+            free, size = room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize
+            yield gauge("tausql_process_disk_free_bytes", "Room left where this process keeps its data.", free)
+            yield gauge("tausql_process_disk_size_bytes", "Size of the file system it keeps its data on.", size)
+
+
+class Readiness:
+    """What /readyz says, as a number."""
+
+    __slots__ = ("_ready",)
+
+    def __init__(self, ready: Callable[[], tuple[bool, str]]) -> None:
+        self._ready = ready
+
+    def collect(self) -> Iterator[Family]:
+        yield gauge("tausql_process_ready", "1 while /readyz says yes.", int(self._ready()[0]))
+
+
 class ClockMetrics:
     """What the process's clock tells about itself."""
 
@@ -69,6 +105,13 @@ class ClockMetrics:
         if self._sampler is not None:
             yield counter("tausql_clock_samples_total", "Answers of timekeepers.", self._sampler.answers)
             yield counter("tausql_clock_failures_total", "Questions timekeepers left open.", self._sampler.failures)
+            liars: Labelled = {(name,): int(not agrees) for name, agrees in self._sampler.agreeing.items()}
+            text = "1 for a timekeeper that most disagree with."
+            yield gauge("tausql_clock_falseticker", text, liars, ("timekeeper",))
+        if isinstance(self._clock, EstimatedClock):
+            sources, sleeps = self._clock.sources, self._clock.sleeps
+            yield gauge("tausql_clock_sources", "Timekeepers a majority of which must agree.", sources)
+            yield counter("tausql_clock_sleeps_total", "Times this machine was found to have slept.", sleeps)
 
 
 def _memory_bytes() -> int:

@@ -24,7 +24,7 @@ log = logs.get("clock")
 
 
 class Sampler:
-    """Polls every timekeeper by name.
+    """Polls every timekeeper by name; they come and go (`admit`, `dismiss`, which tell the estimator too).
 
     read_us: the oscillator the clock runs on. idle_seconds, busy_seconds: between looks, while nobody or somebody uses
     the clock.
@@ -48,21 +48,51 @@ class Sampler:
         self._busy_seconds = busy_seconds
         self._readings = 0
         self._timer: Timer | None = None
-        self._sources = {name: _Source(self, name, client) for name, client in timekeepers.items()}
+        self._started = False
+        self._sources: dict[str, _Source] = {}
+        for name, client in timekeepers.items():
+            self.admit(name, client)
+        estimator.forgotten = self._ask_all
         self._falsetickers: list[str] = []
         self.answers = 0
         self.failures = 0
 
-    def start(self) -> None:
-        for source in self._sources.values():
+    def admit(self, name: str, client: TimekeeperClient) -> None:
+        """A timekeeper is there: it is asked at once. One of the same name before it, at another address, is not asked
+        any more; what it said still counts."""
+        self._estimator.admit(name)
+        if (before := self._sources.get(name)) is not None:
+            before.stop()
+        source = self._sources[name] = _Source(self, name, client)
+        if self._started:
             source.ask(FIRST_TRIPS)
+
+    def dismiss(self, name: str) -> None:
+        """A timekeeper is gone. What it has not answered yet is not waited for."""
+        self._estimator.dismiss(name)
+        if (source := self._sources.pop(name, None)) is not None:
+            source.stop()
+
+    @property
+    def agreeing(self) -> dict[str, bool]:
+        """Every timekeeper that is asked: does it agree with the majority, as far as is known?"""
+        return {name: name not in self._estimator.falsetickers for name in self._sources}
+
+    def start(self) -> None:
+        self._started = True
+        self._ask_all()
         self._timer = self._host.later(self._busy_seconds, self._look)
 
     def stop(self) -> None:
+        self._started = False
         if self._timer is not None:
             self._timer.cancel()
         for source in self._sources.values():
             source.stop()
+
+    def _ask_all(self) -> None:
+        for source in self._sources.values():
+            source.ask(FIRST_TRIPS)
 
     def _look(self) -> None:
         readings = self._clock.readings
@@ -72,9 +102,12 @@ class Sampler:
             source.ask(1)
         self._timer = self._host.later(self._busy_seconds if busy else self._idle_seconds, self._look)
 
-    def take(self, name: str, sent: int, time: Time) -> None:
-        """One answer."""
+    def take(self, name: str, sent: int, sleeps: int, time: Time) -> None:
+        """One answer to a question sent at this oscillator time, when the machine had slept so many times."""
         self.answers += 1
+        if self._clock.look() != sleeps:
+            log.info("an answer was under way while this machine slept", timekeeper=name)
+            return
         sample = sample_of(sent, self._read_us(), time.earliest, time.latest, self._estimator.drift_ppm)
         if sample is None:
             log.error("a timekeeper answered nonsense", timekeeper=name, earliest=time.earliest, latest=time.latest)
@@ -116,10 +149,11 @@ class _Source:
     def _send(self) -> None:
         self._retry = None
         self._waiting = True
+        sleeps = self._sampler._clock.look()
         sent = self._sampler._read_us()
-        self._client.get_time(sent, ANSWER_SECONDS, lambda answer: self._answered(sent, answer))
+        self._client.get_time(sent, ANSWER_SECONDS, lambda answer: self._answered(sent, sleeps, answer))
 
-    def _answered(self, sent: int, answer: Time | Failure) -> None:
+    def _answered(self, sent: int, sleeps: int, answer: Time | Failure) -> None:
         self._waiting = False
         if self._stopped:
             return
@@ -131,6 +165,6 @@ class _Source:
             return
         self._retry_seconds = RETRY_SECONDS_MIN
         self._wanted -= 1
-        sampler.take(self._name, sent, answer)
+        sampler.take(self._name, sent, sleeps, answer)
         if self._wanted > 0:
             self._send()

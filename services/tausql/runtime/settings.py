@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tausql.runtime.fleet import Fleet
+from tausql.protocol.fleet import Fleet
 
 
 def settings_for(service: str) -> SettingsConfigDict:
@@ -47,6 +47,16 @@ class ProcessSettings(BaseSettings):
     fleet: str = Field(
         default="", description="The fleet's map: JSON, or the path of a file that holds it. Empty: alone."
     )
+    control: str = Field(
+        default="",
+        description="`host:port` (RPC) of control, where the fleet's map comes from while the process runs. Empty: "
+        "the map is what `fleet` says, for good.",
+    )
+    tls_dir: str = Field(
+        default="",
+        description="Folder of ca.crt, tls.crt and tls.key (a mounted Secret) for connections between processes: both "
+        "sides show a certificate of this authority. Looked at every 10 s. Empty: plaintext, as on one machine.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least level logged."
     )
@@ -72,6 +82,12 @@ class ProcessSettings(BaseSettings):
         default=200,
         ge=1,
         description="How fast an oscillator may run away; twice what crystals at the limits of heat do.",
+    )
+    clock_sources_min: int = Field(
+        default=1,
+        ge=1,
+        description="Of how many timekeepers, listed or not, a majority must agree at least: as many as the fleet is "
+        "meant to have. With 3 a map that lists a single one never makes its word the time.",
     )
     clock_poll_seconds: float = Field(
         default=2.0, gt=0, description="Between looks at the timekeepers while nobody asks the time."

@@ -16,6 +16,7 @@ from tausql.simulation.marks import never_reached
 from tausql.simulation.scenario import Verdict, run_one
 
 TIMELINE_LINES = 60
+REGIONS_HELP = "two: and a witness, far apart; mixed: every fourth seed in two"
 
 
 def report_failure(verdict: Verdict, options: argparse.Namespace) -> None:
@@ -25,6 +26,7 @@ def report_failure(verdict: Verdict, options: argparse.Namespace) -> None:
         print(f"  {when:10.6f}  {text}")
     again = f"make sim SEEDS=1 FIRST={verdict.seed}"
     extra = f"--seconds {options.seconds:g} --streams {options.streams}"
+    extra += f" --regions {verdict.regions}"
     if options.broken:
         extra += f" --break {options.broken}"
     extra += " --trace"
@@ -37,6 +39,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=20.0, help="virtual seconds with faults, a seed")
     parser.add_argument("--streams", type=int, default=2)
+    parser.add_argument("--regions", choices=("mixed", "one", "two"), default="mixed", help=REGIONS_HELP)
     parser.add_argument("--break", dest="broken", choices=sorted(GUARDS), default="", help="remove a guard")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--mutate", action="store_true", help="take every guard out in turn (simulation.mutations)")
@@ -50,7 +53,13 @@ def main() -> int:
     virtual = 0.0
     faults: Counter[str] = Counter()
     marks: Counter[str] = Counter()
-    job = partial(run_one, seconds=options.seconds, streams=options.streams, broken=options.broken)
+    job = partial(
+        run_one,
+        seconds=options.seconds,
+        streams=options.streams,
+        broken=options.broken,
+        regions=options.regions,
+    )
     seeds = range(options.first, options.first + options.seeds)
     with multiprocessing.get_context("spawn").Pool(min(options.processes, options.seeds)) as pool:
         for verdict in pool.imap_unordered(job, seeds):
@@ -70,7 +79,7 @@ def main() -> int:
     print(f"\n{done} seeds in {seconds:.1f} s ({done / seconds:.2f} a second), {virtual / 3600:.2f} virtual hours,")
     print(f"{events} events, {acknowledged} transactions acknowledged, {failures} failed seeds")
     print("faults: " + (", ".join(f"{name} {count}" for name, count in sorted(faults.items())) or "none"))
-    missing = never_reached(marks)
+    missing = never_reached(marks, options.regions)
     if missing:
         print("never reached: " + ", ".join(missing))
     print("reached: " + (", ".join(f"{name} {count}" for name, count in sorted(marks.items())) or "nothing"))

@@ -184,12 +184,15 @@ class Ambushes:
         return True
 
     def _outvoted_disk(self) -> bool:
-        """Two disks hold what the third lacks; one of the two is lost, the other cut off, and the holder goes."""
+        """A majority of the disks holds what the others lack; one of them is lost, the rest of them cut off, and the
+        holder goes."""
         holder = self._fleet.holder()
         if holder is None or not self._fleet.journals_whole():
             return False
-        kept, lost, behind = self._journals()
-        mend_behind = self._world.links.sever({behind.name})
+        journals = self._journals()
+        majority = len(journals) // 2 + 1
+        lost, kept, behind = journals[0], journals[1:majority], journals[majority:]
+        mend_behind = self._world.links.sever({one.name for one in behind})
 
         def strike() -> None:
             if not self._fleet.journals_whole():
@@ -198,7 +201,7 @@ class Ambushes:
             lost.kill()
             lost.wipe()
             holder.kill("killed")
-            mend_kept = self._world.links.sever({kept.name})
+            mend_kept = self._world.links.sever({one.name for one in kept})
             mend_behind()
             self._restart_later(lost, 0.002)
             self._restart_later(holder, 0.002)

@@ -18,7 +18,7 @@ from tausql.protocol.journal import NO_EPOCH, Epoch
 from tausql.protocol.keys import KeyKind, identity_key, key_encoder, relation_prefix
 from tausql.protocol.tau import closing, micros_of
 from tausql.rpc.interface import Cause, Failure
-from tausql.runtime.fleet import Fleet
+from tausql.runtime.fleet import Directory, Neighbours
 from tausql.runtime.host import ClockUnsure
 from tausql.simulation.checker import Anomaly
 from tausql.simulation.history import Attempt, Operation, Status
@@ -77,17 +77,25 @@ class Ledger:
 class Client:
     """Runs one transaction after another until `stop`."""
 
-    def __init__(self, process: Process, fleet: Fleet, ledger: Ledger) -> None:
+    def __init__(self, process: Process, fleet: Directory, ledger: Ledger) -> None:
         self._process = process
         self._ledger = ledger
-        self._storages = [
-            storage.StorageClient(process.network.connect(member.address, "storage"))
-            for member in fleet.nearest("storage", process.zone)
-        ]
-        self._adjudicators = [
-            adjudicator.AdjudicatorClient(process.network.connect(member.address, "adjudicator"))
-            for member in fleet.adjudicator
-        ]
+        self._near = Neighbours(
+            fleet,
+            "storage",
+            process.zone,
+            lambda address: storage.StorageClient(process.network.connect(address, "storage")),
+        )
+        self._adjudicators = Neighbours(
+            fleet,
+            "adjudicator",
+            process.zone,
+            lambda address: adjudicator.AdjudicatorClient(process.network.connect(address, "adjudicator")),
+            joined=lambda one: self._watch(one.client),
+        )
+        self.stays_near = False  # reads in no other region
+        self.read_seconds: list[float] = []  # of reads at the nearest replica, shown or not
+        self.commit_seconds: list[float] = []  # of commits answered
         self._holder: adjudicator.AdjudicatorClient | None = None
         self._epoch: Epoch = NO_EPOCH
         self._last_tau = 0
@@ -96,8 +104,12 @@ class Client:
         self._asking: list[Callable[[], None]] = []  # outcomes to be asked for as soon as somebody holds the stream
         self._awaited = 0  # counts up with everything `next` waited for
         self.done = 0
-        for one in self._adjudicators:
-            self._watch(one)
+        for one in self._adjudicators.all:
+            self._watch(one.client)
+
+    @property
+    def _storages(self) -> list[storage.StorageClient]:
+        return [one.client for one in self._near.all if not (self.stays_near and one.member.region)]
 
     def _watch(self, one: adjudicator.AdjudicatorClient) -> None:
         def on_holding(holding: adjudicator.Holding) -> None:
@@ -110,7 +122,12 @@ class Client:
         one.watch_holdings(on_holding, lambda _: self._again(one))
 
     def _again(self, one: adjudicator.AdjudicatorClient) -> None:
-        self._process.later(0.05, self._watch, one)
+        if any(known.client is one for known in self._adjudicators.all):
+            self._process.later(0.05, self._watch, one)
+
+    @property
+    def zone(self) -> str:
+        return self._process.zone
 
     @property
     def idle(self) -> bool:
@@ -192,6 +209,8 @@ class Round:
         self._final = final
         self._attempt = client._ledger.begin(self._process.name, self._world.now)
         self._tau_start = 0
+        self._sent = 0.0
+        self._local = False
         self._began_in: Epoch = client._epoch
         self._lists: list[list[int]] = []
         self._commit: adjudicator.Commit | None = None
@@ -214,6 +233,8 @@ class Round:
         chosen = nearest[0] if self._process.random.random() < 0.7 else self._process.random.choice(nearest)
         gets = sorted(key_of((key,)) for key in self._keys)
         self._keys.sort()
+        self._sent = self._world.now
+        self._local = chosen is nearest[0]
         chosen.read(storage.Read(self._tau_start, (), gets, []), READ_SECONDS, self._on_rows)
 
     def _on_rows(self, answer: Any) -> None:
@@ -221,6 +242,8 @@ class Round:
             self._end("fail")  # nothing was written yet
             return
         self._lists = [_decode(value) if value is not None else [] for value in answer.values]
+        if self._local:
+            self._client.read_seconds.append(self._world.now - self._sent)
         if self._client._epoch > self._began_in:
             self._world.mark("a read parked over a takeover")
         self._hold(answer.newest)
@@ -280,10 +303,12 @@ class Round:
             body=_encode_body(body),
         )
         patience = self._process.random.choice((0.02, 0.3, TRANSACTION_SECONDS, TRANSACTION_SECONDS))
+        self._sent = self._world.now
         holder.commit(self._commit, patience, self._on_verdict)
 
     def _on_verdict(self, answer: Any) -> None:
         if isinstance(answer, adjudicator.Committed):
+            self._client.commit_seconds.append(self._world.now - self._sent)
             self._client._last_tau = max(self._client._last_tau, answer.tau)
             self._end("ok")
         elif isinstance(answer, adjudicator.Aborted):

@@ -7,11 +7,13 @@ and rows that the log no longer has are never lost by two replicas at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tausql.simulation.ambushes import Ambushes
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.world import Process, World
+
+Kind = tuple[str, Callable[[], bool], int]  # name, what does it (False: not now), how often it is chosen
 
 WANDER_SECONDS = 0.15  # between two processes whose clocks wander
 
@@ -19,14 +21,15 @@ WANDER_SECONDS = 0.15  # between two processes whose clocks wander
 class Faults:
     """Injects faults into `world` until `stop`; `heal` ends all that still last. `count` is of each kind."""
 
-    def __init__(self, world: World, fleet: SimulatedFleet, count: dict[str, int]) -> None:
+    def __init__(
+        self, world: World, fleet: SimulatedFleet, count: dict[str, int], more: Sequence[Kind] = ()
+    ) -> None:
         self._world = world
         self._fleet = fleet
-        self._names = fleet.names
         self._running = False
         self.count = count
         ambushes = Ambushes(world, fleet)
-        self._kinds: list[tuple[str, Callable[[], bool], int]] = [
+        self._kinds: list[Kind] = [
             ("kill", self._kill, 3),
             ("kill several", self._kill_several, 1),
             ("kill all", self._kill_all, 1),
@@ -43,6 +46,7 @@ class Faults:
             ("clock lost", self._clock_lost, 1),
             ("handover", self._hand_over, 1),
             *ambushes.kinds,
+            *more,
         ]
         self._weights = [weight for _, _, weight in self._kinds]
         self._pause_seconds = world.random.choice((0.3, 0.8, 1.5))  # between faults, on average
@@ -85,7 +89,7 @@ class Faults:
         self._world.at(self._world.random.expovariate(1 / WANDER_SECONDS), None, self._wander)
 
     def _one(self, *prefixes: str) -> Process:
-        names = [name for name in self._names if not prefixes or name.startswith(prefixes)]
+        names = [name for name in self._fleet.names if not prefixes or name.startswith(prefixes)]
         return self._world.processes[self._world.random.choice(names)]
 
     def _length(self) -> float:
@@ -98,7 +102,8 @@ class Faults:
         return True
 
     def _kill_several(self) -> bool:
-        for name in self._world.random.sample(self._names, min(4, len(self._names))):
+        names = self._fleet.names
+        for name in self._world.random.sample(names, min(4, len(names))):
             process = self._world.processes[name]
             process.kill()
             self._world.at(self._length(), None, process.start)
@@ -107,7 +112,7 @@ class Faults:
     def _kill_all(self) -> bool:
         if self._world.random.random() < 0.5:
             return False
-        for name in self._names:
+        for name in self._fleet.names:
             process = self._world.processes[name]
             process.kill()
             self._world.at(self._length(), None, process.start)
@@ -118,7 +123,7 @@ class Faults:
         return True
 
     def _partition(self) -> bool:
-        zone = self._world.random.choice("abc")
+        zone = self._world.random.choice(self._fleet.layout.zones)
         group = {process.name for process in self._world.processes.values() if process.zone == zone}
         if self._world.random.random() < 0.5:
             group = {self._one().name}
@@ -176,7 +181,7 @@ class Faults:
     def _disk_full(self) -> bool:
         """One journal's disk has no room, or a majority's."""
         journals = self._fleet.processes("journal")
-        full = self._world.random.sample(journals, self._world.random.choice((1, 1, 2)))
+        full = self._world.random.sample(journals, self._world.random.choice((1, 1, len(journals) // 2 + 1)))
         for process in full:
             process.disk.capacity = process.disk.used
 

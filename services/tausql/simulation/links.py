@@ -32,6 +32,7 @@ class Links:
     def __init__(self, world: World) -> None:
         self.world = world
         self.delay = (0.00005, 0.0005)
+        self.far: dict[tuple[str, str], float] = {}  # seconds from one zone to another, on top of `delay`
         self.slow: dict[str, float] = {}  # up to so many extra seconds to and from a process
         self.late: dict[tuple[str, str], float] = {}  # exactly so many more from one to another
         self.loss = 0.0
@@ -54,6 +55,8 @@ class Links:
         delay = low + (high - low) * chance()
         if chance() < 0.02:
             delay *= 10.0
+        if self.far:
+            delay += self.far.get((source.zone, target.zone), 0.0)
         if self.slow:
             delay += (self.slow.get(source.name, 0.0) + self.slow.get(target.name, 0.0)) * (0.2 + 0.8 * chance())
         if self.late:

@@ -18,18 +18,22 @@ import msgspec
 
 from tausql.runtime.check import InvariantViolation
 from tausql.simulation.breaking import without
+from tausql.simulation.changes import Changes
 from tausql.simulation.checker import Anomaly, check_history
 from tausql.simulation.clients import Client, Ledger
 from tausql.simulation.faults import Faults
-from tausql.simulation.fleet import ZONES, SimulatedFleet
+from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.history import Attempt
+from tausql.simulation.layout import ONE_REGION, TWO_REGIONS, Layout, distances
+from tausql.simulation.regions import RegionFaults
 from tausql.simulation.shape import shape_of, small_parts
 from tausql.simulation.watch import Watch
 from tausql.simulation.world import Process, World
 
 START_SECONDS = 3.0
 PEACE_SECONDS = 60.0  # by then everything must be settled
-CLIENTS, KEYS = 4, 6
+KEYS = 6
+LAYOUTS = {"one": ONE_REGION, "two": TWO_REGIONS}
 
 
 class Stuck(Exception):
@@ -41,6 +45,7 @@ class Verdict:
     """What a run came to."""
 
     seed: int
+    regions: str = "one"
     virtual_seconds: float = 0.0
     events: int = 0
     acknowledged: int = 0
@@ -52,15 +57,19 @@ class Verdict:
     history: str = ""  # digest of everything that clients did and were told
 
 
-def run_seed(seed: int, seconds: float = 20.0, streams: int = 2, faults: bool = True) -> Verdict:
-    """Run one seed. Never raises for what the run itself shows: see `Verdict.failure`."""
+def run_seed(seed: int, seconds: float = 20.0, streams: int = 2, faults: bool = True, regions: str = "one") -> Verdict:
+    """Run one seed. Never raises for what the run itself shows: see `Verdict.failure`.
+
+    regions: "one" of three zones, "two" and a witness, or "mixed": two for every fourth seed."""
     world = World(seed)
-    verdict = Verdict(seed)
+    if regions == "mixed":
+        regions = "one" if seed % 4 else "two"
+    verdict = Verdict(seed, regions)
     ledger = Ledger(KEYS)
     faults_seen: dict[str, int] = {}
     try:
         with small_parts(world.random):
-            _run(world, ledger, seconds, streams, faults, faults_seen)
+            _run(world, ledger, seconds, streams, faults, faults_seen, LAYOUTS[regions])
     except (InvariantViolation, Anomaly, Stuck) as failure:
         verdict.failure = f"{type(failure).__name__}: {failure}"
     except Exception as failure:
@@ -75,23 +84,36 @@ def run_seed(seed: int, seconds: float = 20.0, streams: int = 2, faults: bool = 
     return verdict
 
 
-def run_one(seed: int, seconds: float, streams: int, broken: str) -> Verdict:
+def run_one(seed: int, seconds: float, streams: int, broken: str, regions: str) -> Verdict:
     """`run_seed` without a guard and without logs: thousands of deaths a minute are no news here."""
     logging.disable(logging.CRITICAL)
     with without(broken):
-        return run_seed(seed, seconds, streams)
+        return run_seed(seed, seconds, streams, regions=regions)
 
 
-def _run(world: World, ledger: Ledger, seconds: float, streams: int, with_faults: bool, seen: dict[str, int]) -> None:
+def _run(
+    world: World,
+    ledger: Ledger,
+    seconds: float,
+    streams: int,
+    with_faults: bool,
+    seen: dict[str, int],
+    layout: Layout,
+) -> None:
     shape = shape_of(world.random)
     world.clock_bound_micros = shape.clock_bound_micros
     world.links.delay = shape.delay_seconds
-    fleet = SimulatedFleet(world, shape, streams)
+    fleet = SimulatedFleet(world, shape, streams, layout)
+    changes = Changes(world, fleet)
+    more = list(changes.kinds)
+    if layout is not ONE_REGION:
+        world.links.far.update(distances(layout, world.random))
+        more += RegionFaults(world, fleet).kinds
     watch = Watch(world, fleet)
     fleet.start()
     world.run(START_SECONDS)
-    clients = _clients(world, fleet, ledger)
-    faults = Faults(world, fleet, seen)
+    clients = start_clients(world, fleet, ledger)
+    faults = Faults(world, fleet, seen, more)
     watch.start()
     for client in clients:
         client.begin()
@@ -101,6 +123,11 @@ def _run(world: World, ledger: Ledger, seconds: float, streams: int, with_faults
     faults.stop()
     world.run(5.0)  # what was under way may still cut links or start processes
     faults.heal()
+    settle(world, clients, ledger)
+
+
+def settle(world: World, clients: list[Client], ledger: Ledger) -> None:
+    """All is well again: end every transaction, read everything, check the history. Raises Stuck or Anomaly."""
     for client in clients:
         client.stop()
     _until(world, lambda: all(client.idle for client in clients), "a transaction has no verdict")
@@ -122,16 +149,17 @@ def _ended(attempt: Attempt) -> bool:
     return attempt.completed > attempt.invoked
 
 
-def _clients(world: World, fleet: SimulatedFleet, ledger: Ledger) -> list[Client]:
+def start_clients(world: World, fleet: SimulatedFleet, ledger: Ledger) -> list[Client]:
+    """Clients in the zones of the layout, ready to begin."""
     made: list[Client] = []
 
     def build(process: Process) -> Client:
-        client = Client(process, fleet.fleet, ledger)
+        client = Client(process, fleet.directory(process), ledger)
         made.append(client)
         return client
 
-    for number in range(CLIENTS):
-        world.add(f"client-{number}", ZONES[number % len(ZONES)], build).start()
+    for number, zone in enumerate(fleet.layout.clients):
+        world.add(f"client-{number}", zone, build).start()
     world.run(1.0)
     return made
 

@@ -41,6 +41,7 @@ class Witness:
         self._disks = disks
         self._streams = [_Stream() for _ in range(fleet.fleet.streams)]
         self._positions: dict[int, Position] = {}  # tau -> where
+        self._earlier: dict[int, list[Position]] = {}  # starts of epochs at a tau at which a later one began again
         self._released: dict[tuple[int, int], tuple[Epoch, int]] = {}  # (stream, seq) -> (epoch, tau)
         self._world.links.observers.update(
             {Append: self._append, Beat: self._beat, Committed: self._committed, Appended: self._appended}
@@ -58,7 +59,9 @@ class Witness:
         if before is not None:
             rising = before[1] < tau and before[0] <= epoch
             check(I1, rising, "a released record does not rise above the one before", stream=stream, seq=seq)
-        check(I1, self._positions.get(tau) == (epoch, seq), "released what nobody appended", stream=stream, tau=tau)
+        here = (epoch, seq)
+        appended = self._positions.get(tau) == here or here in self._earlier.get(tau, ())
+        check(I1, appended, "released what nobody appended", stream=stream, tau=tau)
 
     # what is heard
 
@@ -74,7 +77,8 @@ class Witness:
         epoch, seq, tau = record.epoch, record.seq, record.tau
         stream.last[epoch] = seq
         known = self._positions.get(tau)
-        if known is not None:  # an EpochStart that nobody took: the next epoch may begin at the same tau
+        if known is not None:  # two EpochStarts, at most one of which anybody took: they may begin at the same tau
+            self._earlier.setdefault(tau, []).extend((known, (epoch, seq)))
             starts = (stream.starts.get(known[0], (0, 0))[0] == known[1]) + (record.kind == Kind.epoch_start)
             check(I1, starts == 2 and known[0] != epoch, "a tau was given twice", stream=number, tau=tau)
         if known is None or known[0] < epoch:

@@ -160,6 +160,7 @@ class Process:
         self.address = address
         self.build = build
         self.alive = False
+        self.retired = False  # gone for good: nothing starts it again
         self.generation = 0
         self.paused_until = 0.0
         self._random = random.Random(world.random.random())
@@ -206,7 +207,7 @@ class Process:
     # life
 
     def start(self) -> None:
-        if self.alive:
+        if self.alive or self.retired:
             return
         self.alive = True
         self.generation += 1

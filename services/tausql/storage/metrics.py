@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tausql.runtime import metrics
 
 
 class StorageMetrics:
-    """Plain numbers, read at scrape time."""
+    """Plain numbers, read at scrape time. `sample` is called before; it sets what is not counted but looked at."""
 
     __slots__ = (
         "applied",
@@ -18,14 +18,21 @@ class StorageMetrics:
         "deliveries",
         "dropped",
         "expired",
+        "failed",
         "gets",
         "horizon",
         "lag_seconds",
         "parked",
+        "read_seconds",
+        "read_wait_seconds",
         "reads",
+        "reads_waiting",
+        "rebuilding",
         "refused",
         "rows",
+        "sample",
         "scans",
+        "shard",
         "size_bytes",
     )
 
@@ -44,10 +51,18 @@ class StorageMetrics:
         self.checkpoints_taken = 0
         self.size_bytes = 0
         self.horizon = 0
-        self.lag_seconds = 0.0
+        self.lag_seconds: float | None = None  # None while nothing was delivered, or the clock is unsure
+        self.shard = "all"
+        self.reads_waiting = 0
+        self.rebuilding = False
+        self.failed = False
+        self.sample: Callable[[], None] = _nothing
+        self.read_wait_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
+        self.read_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
         self.apply_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
 
     def collect(self) -> Iterator[metrics.Family]:
+        self.sample()
         counter, gauge, histogram = metrics.counter, metrics.gauge, metrics.histogram
         prefix = "tausql_storage_"
         yield counter(prefix + "reads_total", "Read calls received.", self.reads)
@@ -62,7 +77,19 @@ class StorageMetrics:
         yield counter(prefix + "dropped_versions_total", "Old versions collected.", self.dropped)
         yield counter(prefix + "checkpoints_served_total", "Checkpoints sent to peers.", self.checkpoints_served)
         yield counter(prefix + "checkpoints_taken_total", "Checkpoints taken from peers.", self.checkpoints_taken)
-        yield gauge(prefix + "store_bytes", "Disk taken, when last looked.", self.size_bytes)
+        size: metrics.Labelled = {(self.shard,): self.size_bytes}
+        yield gauge(prefix + "store_bytes", "Disk taken by a key range, when last looked.", size, ("shard",))
         yield gauge(prefix + "horizon_tau", "Reads below this tau are refused.", self.horizon)
-        yield gauge(prefix + "watermark_lag_seconds", "Now less the watermark, when last looked.", self.lag_seconds)
+        lag: metrics.Labelled = {} if self.lag_seconds is None else {(self.shard,): self.lag_seconds}
+        yield gauge(prefix + "watermark_lag_seconds", "Now less the watermark, of a key range.", lag, ("shard",))
+        yield gauge(prefix + "reads_waiting", "Reads that wait for the watermark now.", self.reads_waiting)
+        yield gauge(prefix + "rebuilding", "1 while it takes a checkpoint from a peer.", int(self.rebuilding))
+        yield gauge(prefix + "failed", "1 when nothing is applied any more.", int(self.failed))
+        text = "How long reads waited for the watermark; those that did not are not in it."
+        yield histogram(prefix + "read_wait_seconds", text, self.read_wait_seconds)
+        yield histogram(prefix + "read_seconds", "Making the answer to one read call.", self.read_seconds)
         yield histogram(prefix + "apply_seconds", "One delivery with records into the store.", self.apply_seconds)
+
+
+def _nothing() -> None:
+    """Nobody has anything to add."""

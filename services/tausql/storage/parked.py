@@ -36,12 +36,12 @@ class ParkedReads:
         heappush(self._heap, (tau, self._count, expires, request, reply))
         return True
 
-    def pop_due(self, watermark: int) -> tuple[Any, Reply] | None:
-        """The next request whose tau is reached; None when there is none (left)."""
+    def pop_due(self, watermark: int) -> tuple[Any, Reply, float] | None:
+        """The next request whose tau is reached, and when it would have expired; None when there is none (left)."""
         if not self._heap or self._heap[0][0] > watermark:
             return None
         entry = heappop(self._heap)
-        return entry[3], entry[4]
+        return entry[3], entry[4], entry[2]
 
     def pop_expired(self, now: float) -> list[Reply]:
         """Where to send the bad news."""

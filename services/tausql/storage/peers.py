@@ -61,9 +61,11 @@ class CheckpointServer:
 
 class CheckpointFetcher:
     """Takes a checkpoint from the first peer that gives a whole one. `on_part` is told of every part (to hold the
-    journal there), `on_done` that the store is whole. A store that cannot take it ends the process."""
+    journal there), `on_done` that the store is whole. A store that cannot take it ends the process. `above`: the
+    replica's own watermark; a peer that is no further is of no help, and its checkpoint would take time back (I12)."""
 
     __slots__ = (
+        "_above",
         "_chosen",
         "_engine",
         "_fleet",
@@ -90,9 +92,11 @@ class CheckpointFetcher:
         on_part: Callable[[CheckpointPart], None],
         on_done: Callable[[], None],
         silence_seconds: float,
+        above: int = 0,
     ) -> None:
         self._host = host
         self._engine = engine
+        self._above = above
         self._name = name
         self._fleet = fleet
         self._peers = peers
@@ -144,6 +148,9 @@ class CheckpointFetcher:
     def _take(self, part: CheckpointPart) -> None:
         if not part.fleet or (self._fleet and part.fleet != self._fleet):
             self._failed("the peer belongs to another fleet")
+            return
+        if part.watermark <= self._above:
+            self._failed("the peer is no further than this replica")
             return
         self._rewatch()
         try:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from tausql.protocol.crossbar import CrossbarClient, Delivery, Subscribe
+from tausql.protocol.fleet import Member
 from tausql.protocol.storage import CheckpointPart, Read, ReadSchema, Rows, StorageClient, TakeCheckpoint
 from tausql.protocol.tau import closing, micros_of
 from tausql.rpc.interface import Cause, Failure, Network, Reply, Routes, Sink
 from tausql.runtime import logs
-from tausql.runtime.fleet import Fleet, Member
+from tausql.runtime.fleet import Directory, Neighbour, Neighbours
 from tausql.runtime.host import ClockUnsure, Host, Timer
 from tausql.runtime.process import Process
 from tausql.storage.applier import Applier, StrangeFleet, WrongRange
@@ -27,6 +29,7 @@ from tausql.storage.subscription import Subscription
 from tausql.storage.upkeep import Upkeep
 
 TICK_SECONDS = 1.0
+PARTING_SECONDS = 0.05  # readers that are busy ask some ten times in that time
 
 log = logs.get("storage")
 
@@ -38,14 +41,17 @@ class StorageService:
         self,
         host: Host,
         network: Network,
-        fleet: Fleet,
+        fleet: Directory,
         settings: StorageSettings,
         engine: Engine,
         member: Member | None = None,
     ) -> None:
-        self.host, self.fleet, self.settings, self.engine = host, fleet, settings, engine
+        self.host, self.settings, self.engine = host, settings, engine
         self.name = member.name if member is not None else host.name
         self.metrics = StorageMetrics()
+        self.metrics.sample = self._sample
+        if settings.low or settings.high:
+            self.metrics.shard = f"{settings.low or 'first'}-{settings.high or 'last'}"
         low, high = bytes.fromhex(settings.low), bytes.fromhex(settings.high)
         if drop_unfinished(engine):
             log.warning("a checkpoint was not completed: the store starts empty")
@@ -57,15 +63,20 @@ class StorageService:
         limits = PageLimits(settings.page_rows_max, settings.page_bytes_max, settings.page_examined_max)
         self.reader = Reader(engine, self.applier.schema, low, high, self.collector.horizon, limits)
         self.parked = ParkedReads(settings.parked_max)
-        self._crossbars = [
-            (one.name, CrossbarClient(network.connect(one.address, "crossbar")))
-            for one in fleet.nearest("crossbar", host.zone)
-        ]
-        self._peers = [
-            (one.name, StorageClient(network.connect(one.address, "storage")))
-            for one in fleet.nearest("storage", host.zone)
-            if one.name != self.name
-        ]
+        self._crossbars = Neighbours(
+            fleet,
+            "crossbar",
+            host.zone,
+            lambda address: CrossbarClient(network.connect(address, "crossbar")),
+            left=self._crossbar_left,
+        )
+        self._peers = Neighbours(
+            fleet,
+            "storage",
+            host.zone,
+            lambda address: StorageClient(network.connect(address, "storage")),
+            own=self.name,
+        )
         self.subscription = Subscription(
             host, self._crossbars, self._request, self._deliver, self._trimmed, settings.silence_seconds
         )
@@ -103,9 +114,19 @@ class StorageService:
         self.subscription.start()
         self.host.later(TICK_SECONDS, self._tick)
 
-    def drain(self) -> None:
-        """Nothing to hand over: readers go to another zone once this one is not ready, and until then are answered."""
-        self._draining = True
+    async def drain(self) -> None:
+        """Send readers to another replica, and leave them the time to hear of it: closing the store takes a while in
+        which nobody is answered."""
+        self.retire()
+        told = asyncio.Event()
+        self.host.later(PARTING_SECONDS, told.set)
+        await told.wait()
+
+    def retire(self) -> None:
+        """Answer no more reads, those that wait included: who reads asks another replica at once."""
+        self._draining = self._leaving = True
+        for reply in self.parked.pop_expired(float("inf")):
+            reply.fail(Cause.unavailable, "the replica is leaving")
 
     def stop(self) -> None:
         """Leave in good order: what was applied is durable, and reads that wait are told."""
@@ -175,6 +196,7 @@ class StorageService:
         if self._fetcher is not None:
             reply.fail(Cause.unavailable, "the replica is taking a checkpoint")
             return
+        began = self.host.monotonic()
         try:
             answer = self.reader.read(request)
         except EntryWithoutRow as error:
@@ -182,6 +204,7 @@ class StorageService:
             reply.fail(Cause.refused, "an index entry names a row that is not there")
             return
         metrics = self.metrics
+        metrics.read_seconds.observe(self.host.monotonic() - began)
         if type(answer) is Rows:
             metrics.gets += len(answer.values)
             if answer.pages:
@@ -226,8 +249,28 @@ class StorageService:
 
     def _serve_parked(self) -> None:
         watermark = self.applier.watermark
+        now = self.host.monotonic()
         while (due := self.parked.pop_due(watermark)) is not None:
-            self._answer(*due)
+            request, reply, expires = due
+            self.metrics.read_wait_seconds.observe(now - expires + self.settings.park_seconds_max)
+            self._answer(request, reply)
+
+    def _crossbar_left(self, gone: Neighbour[CrossbarClient]) -> None:
+        self.subscription.left(gone.client)
+
+    def _sample(self) -> None:
+        """What is looked at when somebody scrapes."""
+        metrics = self.metrics
+        metrics.reads_waiting = len(self.parked)
+        metrics.rebuilding = self._fetcher is not None
+        metrics.failed = bool(self._failed)
+        metrics.lag_seconds = None
+        try:
+            earliest = self.host.clock.now().earliest
+        except ClockUnsure:
+            return
+        if self.applier.watermark:
+            metrics.lag_seconds = (earliest - micros_of(self.applier.watermark)) / 1e6
 
     # applying
 
@@ -312,7 +355,8 @@ class StorageService:
 
     def _trimmed(self) -> None:
         """The journal begins after the cursors: only a peer can help."""
-        if not self._peers:
+        peers = self._peers.named()
+        if not peers:
             self._fail("the journal was trimmed past this replica, and there is no peer to take a checkpoint from")
             return
         log.warning("the journal was trimmed past this replica", watermark=self.applier.watermark)
@@ -324,10 +368,11 @@ class StorageService:
             self.engine,
             self.name,
             self.applier.state.fleet,
-            self._peers,
+            peers,
             self._part_taken,
             self._checkpoint_taken,
             self.settings.checkpoint_silence_seconds,
+            self.applier.state.watermark,
         )
         self.collector.abandon()
         self._fetcher.start()

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Protocol
 
 from tausql.protocol.crossbar import CrossbarClient, Delivery, Subscribe
 from tausql.rpc.interface import Cause, Failure, Stream
 from tausql.runtime import logs
+from tausql.runtime.fleet import Neighbour
 from tausql.runtime.host import Host, Timer
 
 RETRY_SECONDS = 0.05
 RETRY_SECONDS_MAX = 1.0
+NEARER_SECONDS = 30.0  # between attempts to come back to the nearest crossbar: each is a moment without deliveries
 
 log = logs.get("storage")
+
+
+class Crossbars(Protocol):
+    """Those there are now, nearest first."""
+
+    @property
+    def all(self) -> tuple[Neighbour[CrossbarClient], ...]: ...
 
 
 class Subscription:
@@ -21,10 +31,12 @@ class Subscription:
 
     __slots__ = (
         "_chosen",
+        "_client",
         "_crossbars",
         "_generation",
         "_heard_at",
         "_host",
+        "_nearer_at",
         "_on_delivery",
         "_on_trimmed",
         "_request",
@@ -33,6 +45,7 @@ class Subscription:
         "_stream",
         "_timer",
         "changes",
+        "crossbar",
         "refusal",
         "running",
     )
@@ -40,7 +53,7 @@ class Subscription:
     def __init__(
         self,
         host: Host,
-        crossbars: Sequence[tuple[str, CrossbarClient]],
+        crossbars: Crossbars,
         request: Callable[[], Subscribe],
         on_delivery: Callable[[Delivery], None],
         on_trimmed: Callable[[], None],
@@ -52,22 +65,21 @@ class Subscription:
         self._on_delivery = on_delivery
         self._on_trimmed = on_trimmed
         self._silence_seconds = silence_seconds
-        self._chosen = 0
+        self._chosen = 0  # how many were passed over since the last that would do
+        self._client: CrossbarClient | None = None
+        self._nearer_at = host.monotonic()
         self._generation = 0
         self._heard_at = 0.0
         self._retry_seconds = RETRY_SECONDS
         self._stream: Stream | None = None
         self._timer: Timer | None = None
         self.running = False
+        self.crossbar = ""  # the name of the one in use
         self.changes = 0  # times another crossbar was tried
         self.refusal = ""  # why the last one refused
 
-    @property
-    def crossbar(self) -> str:
-        return self._crossbars[self._chosen][0] if self._crossbars else ""
-
     def start(self) -> None:
-        if not self.running and self._crossbars:
+        if not self.running:
             self.running = True
             self._open()
 
@@ -77,18 +89,39 @@ class Subscription:
 
     def want(self, tau: int) -> None:
         """A read waits for `tau`."""
-        if self.running:
-            self._crossbars[self._chosen][1].want(tau)
+        if self._client is not None:
+            self._client.want(tau)
 
     def look(self) -> None:
         """Called now and then: a crossbar that has said nothing for too long is left for another. A holder's
         heartbeats come every second, so silence is a fault somewhere before storage."""
-        quiet = self._host.monotonic() - self._heard_at
-        if self.running and self._stream is not None and quiet > self._silence_seconds:
+        if not self.running or self._stream is None:
+            return
+        now = self._host.monotonic()
+        if now - self._heard_at > self._silence_seconds:
             self._elsewhere("silence")
+        elif now - self._nearer_at >= NEARER_SECONDS:
+            self._nearer_at = now
+            near = self._crossbars.all
+            if near and near[0].client is not self._client and near[0].client.channel.connected:
+                log.info("back to a nearer crossbar", crossbar=near[0].member.name, left=self.crossbar)
+                self._close()
+                self._chosen = 0
+                self._open()
+
+    def left(self, client: CrossbarClient) -> None:
+        """A crossbar is gone from the map."""
+        if self.running and client is self._client:
+            self._elsewhere("it left the fleet")
 
     def _open(self) -> None:
         self._timer = None
+        crossbars = self._crossbars.all
+        if not crossbars:
+            self._timer = self._host.later(RETRY_SECONDS_MAX, self._open)
+            return
+        chosen = crossbars[self._chosen % len(crossbars)]
+        self._client, self.crossbar = chosen.client, chosen.member.name
         self._generation += 1
         generation = self._generation
         self._heard_at = self._host.monotonic()
@@ -104,7 +137,7 @@ class Subscription:
             if generation == self._generation:
                 self._ended(failure)
 
-        self._stream = self._crossbars[self._chosen][1].subscribe(self._request(), on_delivery, on_end)
+        self._stream = chosen.client.subscribe(self._request(), on_delivery, on_end)
 
     def _ended(self, failure: Failure | None) -> None:
         if failure is not None and failure.cause is Cause.refused:
@@ -119,13 +152,14 @@ class Subscription:
     def _elsewhere(self, why: str) -> None:
         log.info("another crossbar is tried", crossbar=self.crossbar, why=why)
         self._close()
-        self._chosen = (self._chosen + 1) % len(self._crossbars)
+        self._chosen += 1
         self.changes += 1
         self._timer = self._host.later(self._retry_seconds, self._open)
         self._retry_seconds = min(self._retry_seconds * 2, RETRY_SECONDS_MAX)
 
     def _close(self) -> None:
         self._generation += 1
+        self._client = None
         if self._stream is not None:
             self._stream.cancel()
             self._stream = None

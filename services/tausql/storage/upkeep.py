@@ -3,11 +3,12 @@ shrink. Both in small bites, because reads wait meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from tausql.protocol.crossbar import CrossbarClient, Durable
 from tausql.protocol.storage import CheckpointPart
-from tausql.protocol.tau import micros_of, opening
+from tausql.protocol.tau import opening
+from tausql.runtime.fleet import Neighbours
 from tausql.runtime.host import ClockUnsure, Host
 from tausql.storage.applier import Applier, State
 from tausql.storage.collection import Collector
@@ -46,7 +47,7 @@ class Upkeep:
         applier: Applier,
         collector: Collector,
         reader: Reader,
-        crossbars: Sequence[tuple[str, CrossbarClient]],
+        crossbars: Neighbours[CrossbarClient],
         guarded: Callable[[Callable[[], object]], None],
     ) -> None:
         self._host, self._name, self._settings, self._metrics = host, name, settings, metrics
@@ -90,8 +91,8 @@ class Upkeep:
             self._tell(Durable(self._name, self._host.zone, applier.low, applier.high, part.watermark, part.cursors))
 
     def _tell(self, report: Durable) -> None:
-        for _, crossbar in self._crossbars:
-            crossbar.durable(report)
+        for crossbar in self._crossbars.all:
+            crossbar.client.durable(report)
 
     def _maybe_sweep(self) -> None:
         try:
@@ -99,7 +100,6 @@ class Upkeep:
         except ClockUnsure:
             return
         applier, collector, settings = self._applier, self.collector, self._settings
-        self._metrics.lag_seconds = (earliest - micros_of(applier.watermark)) / 1e6
         if collector.sweeping or self._host.monotonic() - self._swept_at < settings.sweep_seconds:
             return
         horizon = min(opening(earliest - settings.window_seconds * 1_000_000), applier.watermark)

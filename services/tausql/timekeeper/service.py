@@ -7,7 +7,7 @@ from typing import Any
 
 from tausql.protocol.timekeeper import SERVICE, GetTime
 from tausql.rpc.interface import Cause, Network, Reply, Routes
-from tausql.runtime.fleet import Fleet
+from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
 from tausql.runtime.kernel_clock import REFRESH_US, KernelClock, bound_of, wall_us
 from tausql.runtime.process import Process
@@ -28,7 +28,7 @@ class TimekeeperService:
         self,
         host: Host,
         network: Network,
-        fleet: Fleet,
+        fleet: Directory,
         settings: TimekeeperSettings,
         *,
         read_us: Callable[[], int] = wall_us,

@@ -20,10 +20,11 @@ from tausql.protocol.adjudicator import (
     Transaction,
     Unresolved,
 )
+from tausql.protocol.fleet import Fleet, Member
 from tausql.protocol.journal import EpochStart, Kind
 from tausql.protocol.tau import closing, micros_of
 from tausql.rpc.interface import Failure
-from tausql.runtime.fleet import Fleet, Member
+from tausql.runtime.fleet import Directory
 from tausql.simulation.world import World
 
 KEYS = [b"k%d" % number for number in range(12)]
@@ -61,7 +62,7 @@ class AdjudicatorFleet:
             process.start()
 
     def _build(self, process):
-        service = AdjudicatorService(process, process.network, self.fleet, self.settings)
+        service = AdjudicatorService(process, process.network, Directory(self.fleet), self.settings)
         publish = service.beaten
 
         def beaten(beat):

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 from tausql.journal.service import JournalService
 from tausql.journal.settings import JournalSettings
+from tausql.protocol.fleet import Fleet, Member
 from tausql.protocol.journal import NO_EPOCH, JournalClient, LogPart, ReadLog
-from tausql.runtime.fleet import Fleet, Member
+from tausql.runtime.fleet import Directory
 
 
 class RealJournal:
@@ -25,7 +26,7 @@ class RealJournal:
         self.reader = world.add("reader", "a", self._build_reader)
 
     def _build(self, process):
-        service = JournalService(process, process.network, self.fleet, self.settings, process.disk)
+        service = JournalService(process, process.network, Directory(self.fleet), self.settings, process.disk)
         service.start()
         return service
 

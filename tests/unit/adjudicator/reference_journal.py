@@ -199,6 +199,8 @@ class Acceptor:
         if request.limit > disk.limit:
             disk.limit = request.limit
             self.raised_at, self.holder_peer = self.journal.world.now, peer
+        if request.leaving:
+            self.raised_at = -10.0
         disk.commit_seq = max(disk.commit_seq, min(request.commit_seq, last))
         return Status.ok, last
 

@@ -26,7 +26,7 @@ from tausql.protocol.tau import TAU_MAX
 from tausql.runtime.check import InvariantViolation
 from tausql.runtime.host import Interval
 
-SEEDS = 60
+SEEDS = 120
 MUTATION_SEEDS = 300
 
 

@@ -22,9 +22,10 @@ from tausql.protocol.adjudicator import (
     Undecided,
     Unresolved,
 )
+from tausql.protocol.fleet import Fleet
 from tausql.protocol.journal import EpochEnd, Kind
 from tausql.protocol.tau import closing, micros_of
-from tausql.runtime.fleet import Fleet
+from tausql.runtime.fleet import Directory
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +116,8 @@ def test_a_second_stream_owns_nothing_and_is_held_by_another():
         ),
     )
     services = [
-        AdjudicatorService(process, process.network, two, AdjudicatorSettings()) for process in world_fleet.adjudicators
+        AdjudicatorService(process, process.network, Directory(two), AdjudicatorSettings())
+        for process in world_fleet.adjudicators
     ]
     assert [len(service._leads) for service in services] == [2, 2, 2]
     for service in services:
@@ -299,7 +301,10 @@ def test_watchers_hear_of_holdings_and_beats(fleet):
     assert any(beat.commit_seq == record.seq and beat.tau >= record.tau for beat in beats)
     asking.process.services.hand_over()
     fleet.world.run(0.1)
-    assert not holdings[-1].held
+    (*_, last) = (holding for holding in holdings if holding.epoch == asking.tenure.epoch)
+    assert not last.held
+    assert holdings[-1].held
+    assert holdings[-1].epoch > asking.tenure.epoch
 
 
 def test_idle_beats_are_a_second_apart_and_a_nudge_is_answered_at_once(fleet):
@@ -346,7 +351,64 @@ def test_status_and_metrics_can_be_read(fleet):
     assert service.status()["streams"][0]["held"] is True
     names = {family.name for family in service.metrics.collect()}
     assert "tausql_adjudicator_commits" in names
-    assert service.metrics.commits == 1
+    counts = service.metrics
+    assert counts.commits == counts.judge_seconds.count == 1
+    assert counts.held == {0: True}
+    assert counts.epochs == {0: service.tenures[0].epoch[0]}
+    assert 0.0 < counts.limit_remaining_seconds[0] < 2.0
+    assert set(counts.acknowledging.values()) == {True}
+    assert set(counts.behind_records.values()) == {0}
+    assert counts.majority == len(counts.acknowledging) // 2 + 1
+    assert counts.appends == service.tenures[0].proposer.appends > 0
     assert service.ready() == (True, "")
     service.stop()
     assert service.tenures == {}
+
+
+def _handed_over(fleet, leave):
+    """Seconds from `leave(process)` until somebody else holds the stream."""
+    (process, tenure) = fleet.holders()[0]
+    began = fleet.world.now
+    leave(process)
+    fleet.run_until(lambda: any(one.epoch > tenure.epoch for _, one in fleet.holders()), 2.0)
+    return fleet.world.now - began
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_planned_handover_takes_no_longer_than_a_few_appends(seed):
+    fleet = AdjudicatorFleet(seed)
+    fleet.run_until(fleet.holders, 1.0)
+    fleet.world.run(1.0 + 0.07 * seed)
+    for _ in range(2):  # the second one goes to the least preferred
+        (leaving, _) = fleet.holders()[0]
+        assert _handed_over(fleet, lambda process: process.services.hand_over()) < 0.03
+        fleet.world.run(0.01)
+        leaving.kill()
+        fleet.world.run(0.01)
+    fleet.check()
+
+
+def test_commits_of_the_last_moment_are_answered_though_the_next_holder_is_there(fleet):
+    clients = [Client(fleet, 60, pause=0.002) for _ in range(6)]
+    fleet.world.run(0.2)
+    _handed_over(fleet, lambda process: process.services.hand_over())
+    fleet.world.run(2.0)
+    fleet.check()
+    assert sum(len(client.told) for client in clients) == 360
+    assert "unresolved" not in fleet.world.marks
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_death_is_noticed_by_its_broken_connection(seed):
+    fleet = AdjudicatorFleet(seed)
+    fleet.run_until(fleet.holders, 1.0)
+    fleet.world.run(1.0 + 0.07 * seed)
+    assert _handed_over(fleet, lambda process: process.kill()) < 0.08
+    fleet.check()
+
+
+def test_whoever_does_not_answer_is_not_waited_for(fleet):
+    fleet.adjudicators[1].kill()
+    fleet.world.run(1.0)
+    assert _handed_over(fleet, lambda process: process.services.hand_over()) < 0.03
+    assert fleet.holders()[0][0].name == "adjudicator-2"

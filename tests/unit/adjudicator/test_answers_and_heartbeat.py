@@ -13,9 +13,13 @@ from tausql.protocol.adjudicator import Committed, Unresolved
 from tausql.protocol.tau import closing, commit_tau, micros_of
 
 
+def _unheard(seconds):
+    assert seconds >= 0.0
+
+
 def answers_of(host):
     observed = []
-    return Answers(host, observed.append), observed
+    return Answers(host, observed.append, _unheard), observed
 
 
 def test_an_answer_waits_for_the_majority_and_for_the_clock():
@@ -182,3 +186,19 @@ def test_a_ceiling_holds():
     beats.heartbeat.ceiling = beats.judge.highest
     beats.host.pass_time(5.0)
     assert max(beat.tau for beat in beats.out) == beats.heartbeat.ceiling
+
+
+def test_waiting_for_the_clock_is_measured_from_the_majority_on():
+    host = FakeHost()
+    waited = []
+    answers = Answers(host, _unheard, waited.append)
+    at_once, late = FakeReply(), FakeReply()
+    answers.hold(1, commit_tau(START_MICROS + 500, 0), at_once)
+    host.pass_time(0.002)
+    answers.committed(1)
+    answers.hold(2, commit_tau(START_MICROS + 10_000, 0), late)
+    answers.committed(2)
+    host.pass_time(0.02)
+    assert len(at_once.answers) == len(late.answers) == 1
+    assert waited[0] == 0.0
+    assert 0.007 < waited[1] < 0.02

@@ -7,6 +7,7 @@ from fake_surroundings import FakeHost, FakeReplica, roster_of
 
 from tausql.adjudicator.lead import Lead
 from tausql.adjudicator.log import Log
+from tausql.adjudicator.metrics import AdjudicatorMetrics
 from tausql.adjudicator.proposer import Proposer, ProposerLimits
 from tausql.adjudicator.readback import Readback
 from tausql.protocol.journal import NO_EPOCH, Kind, LogPart, Record, Status
@@ -27,6 +28,7 @@ class Bench:
         self.log = Log(history, adopted, NO_EPOCH, 0, adopted)
         self.lead = Lead(1_000, 0)
         self.commits, self.limits, self.lost = [], [], []
+        self.metrics = AdjudicatorMetrics()
         self.proposer = Proposer(
             self.host,
             self.roster,
@@ -39,6 +41,7 @@ class Bench:
             lambda seq, tau: self.commits.append((seq, tau)),
             self.limits.append,
             self.lost.append,
+            self.metrics,
         )
 
     def begin(self):
@@ -367,3 +370,19 @@ def test_the_epoch_of_any_position_is_known():
     assert empty.epoch_at(0) == NO_EPOCH
     trimmed = Log((), 19, (3, 3), 19, 0)
     assert trimmed.epoch_at(19) == (3, 3)
+
+
+def test_ways_to_each_replica_and_to_a_majority_are_measured():
+    bench = Bench().begin()
+    bench.host.pass_time(0.001)
+    bench.answer("a")
+    assert bench.metrics.quorum_seconds.count == 0
+    bench.host.pass_time(0.004)
+    bench.answer("c")
+    assert bench.metrics.quorum_seconds.count == 1
+    assert bench.metrics.quorum_seconds.sum == pytest.approx(0.005)
+    bench.host.pass_time(0.010)
+    bench.answer("b")
+    seconds = [bench.metrics.append_seconds[replica.name].sum for replica in bench.replicas]
+    assert seconds == pytest.approx([0.001, 0.015, 0.005])
+    assert bench.metrics.quorum_seconds.count == 1

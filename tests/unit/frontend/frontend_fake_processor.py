@@ -23,11 +23,36 @@ from tausql.pgwire.messages import (
     Sync,
     Terminate,
 )
+from tausql.pgwire.notes import frame
 from tausql.pgwire.reader import FrontendReader
-from tausql.protocol.errors import Code, SqlError, conflict
-from tausql.protocol.processor import PROCESSOR_SHIFT, CancelSession, ClientOut, Greeting, Load, SessionStart
+from tausql.protocol.adjudicator import Outcome
+from tausql.protocol.errors import Code, SqlError, conflict, lost_with_processor
+from tausql.protocol.processor import (
+    CANCEL_KNOWN,
+    CANCEL_UNKNOWN,
+    PROCESSOR_SHIFT,
+    WITNESS_READY,
+    CancelSession,
+    ClientOut,
+    CommitNote,
+    Ended,
+    Greeting,
+    Load,
+    Lost,
+    Note,
+    Resolved,
+    Restore,
+    SessionStart,
+    Witness,
+)
 from tausql.rpc.interface import Failure
 
+
+def note_bytes(note: Note) -> bytes:
+    return frame(msgspec.msgpack.encode(note))
+
+
+ENDED = note_bytes(Ended())
 INT4 = backend.Column("n", 23, 4)
 TEXT = backend.Column("t", 25)
 BLOCK = backend.data_rows([[b"x" * 1000]] * 16)
@@ -46,7 +71,9 @@ class FakeSession:
     """Statements: `select 1`, `select $1`, `rows N` (N blocks of 16 rows of 1000 bytes), `sleep` (until cancelled),
     `fail`, `fatal`, `fail at commit`, `begin`, `commit`, `rollback`, `insert`; anything else answers its own text."""
 
-    def __init__(self, out: ClientOut, process_id: int, secret: int, processor: FakeProcessor) -> None:
+    def __init__(
+        self, out: ClientOut, process_id: int, secret: int, processor: FakeProcessor, restore: Restore | None
+    ) -> None:
         self.out = out
         self.processor = processor
         self.process_id = process_id
@@ -66,8 +93,16 @@ class FakeSession:
         self.stalled = False
         self.fed_bytes = 0
         self.limit = 0
-        hello = b"".join(backend.parameter_status(name, value) for name, value in PARAMETERS.items())
-        out.write(hello + backend.backend_key_data(process_id, secret) + backend.READY_IDLE)
+        self.untold = False
+        hello = b"".join(backend.parameter_status(name, value) for name, value in processor.parameters.items())
+        hello += backend.backend_key_data(process_id, secret)
+        if restore is not None:
+            self.status = "E" if restore.lost else "I"
+            self.untold = restore.lost == Lost.untold
+            self.skipping = restore.skipping
+            if restore.question is not None:
+                hello += note_bytes(processor.verdict)
+        out.write(hello + backend.ready_for_query(self.status))
 
     def feed(self, data: bytes) -> None:
         self.fed_bytes += len(data)
@@ -75,11 +110,18 @@ class FakeSession:
             if self.processor.silent_at_commit and message is SYNC:
                 return
             if self.processor.dies_at_commit and message in (SYNC, Query("COMMIT")):
-                self.answer.clear()
+                self.announce_commit(message)
                 self.processor.die()
                 return
             self.take(message)
         self.flush()
+
+    def announce_commit(self, message: FrontendMessage) -> None:
+        """As the last thing it does. In autocommit the tag has been sent by then, to HTTP SQL's Flush."""
+        after = b"" if message is SYNC else backend.command_complete("COMMIT")
+        question = Outcome(b"t" * 16, 1, 2, 0, (1, 1))
+        self.out.write(note_bytes(CommitNote(1, question, b"".join(self.answer), after, True, {})))
+        self.answer.clear()
 
     def lost(self) -> None:
         self.is_lost = True
@@ -104,6 +146,16 @@ class FakeSession:
 
     def take(self, message: FrontendMessage) -> None:
         if self.skipping and not isinstance(message, Sync | Terminate):
+            return
+        if self.untold and isinstance(message, Query | Parse) and message.sql.lower() != "rollback":
+            self.untold = False
+            if message.sql.lower() == "commit":
+                self.status = "I"
+            self.fail(lost_with_processor())
+            if isinstance(message, Query):
+                self.ready()
+            else:
+                self.skipping = True
             return
         match message:
             case Query(sql):
@@ -176,6 +228,8 @@ class FakeSession:
             self.fail(SqlError(Code.unique_violation, "duplicate key", detail="Key (a)=(1) already exists.", hint="h"))
         elif word == "fatal":
             self.fail(SqlError(Code.admin_shutdown, "terminating", severity="FATAL"))
+            if self.processor.server is not None:
+                self.answer.append(ENDED)
             self.flush()
             self.out.close()
         elif word == "sleep":
@@ -229,18 +283,24 @@ class FakeProcessor:
         self.watchers: list[Callable[[Load], None]] = []
         self.dies_at_commit = False
         self.silent_at_commit = False
+        self.parameters = dict(PARAMETERS)
+        self.verdict = Resolved(True)
 
     def attach(self, start: SessionStart, out: ClientOut) -> FakeSession:
         self.starts.append(start)
-        process_id = self.index << PROCESSOR_SHIFT | len(self.starts)
-        session = FakeSession(out, process_id, 4_000_000_000 + len(self.starts), self)
+        process_id, secret = self.index << PROCESSOR_SHIFT | len(self.starts), 4_000_000_000 + len(self.starts)
+        if start.restore is not None:
+            process_id, secret = start.restore.process_id, start.restore.secret
+        session = FakeSession(out, process_id, secret, self, start.restore)
         self.sessions[process_id] = session
         return session
 
-    def cancel(self, process_id: int, secret: int) -> None:
+    def cancel(self, process_id: int, secret: int) -> bool:
         session = self.sessions.get(process_id)
-        if session is not None and session.secret == secret:
-            session.cancel()
+        if session is None or session.is_lost or session.secret != secret:
+            return False
+        session.cancel()
+        return True
 
     async def serve(self) -> str:
         self.server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), "127.0.0.1", 0)
@@ -313,8 +373,12 @@ class _Connection(asyncio.Protocol):
         end = 4 + int.from_bytes(self.data[:4], "big")
         greeting = msgspec.msgpack.decode(self.data[4:end], type=Greeting)
         if isinstance(greeting, CancelSession):
-            self.processor.cancel(greeting.process_id, greeting.secret)
+            known = self.processor.cancel(greeting.process_id, greeting.secret)
+            self.transport.write(CANCEL_KNOWN if known else CANCEL_UNKNOWN)
             self.transport.close()
+            return
+        if isinstance(greeting, Witness):
+            self.transport.write(WITNESS_READY)
             return
         self.session = self.processor.attach(greeting, self)
         if self.data[end:]:

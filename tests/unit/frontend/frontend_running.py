@@ -14,15 +14,19 @@ from frontend_fake_processor import FakeNetwork, FakeProcessor
 from tausql.frontend.service import FrontendService
 from tausql.frontend.settings import FrontendSettings
 from tausql.pgwire import client
-from tausql.runtime.fleet import Fleet, Member
+from tausql.protocol.fleet import Fleet, Member
+from tausql.runtime.fleet import Directory
 from tausql.runtime.loop import AsyncHost, run_on_host
 
 
 class Running:
     """A started frontend and what tests need to reach it."""
 
-    def __init__(self, host: AsyncHost, service: FrontendService, processors: list[FakeProcessor]) -> None:
+    def __init__(
+        self, host: AsyncHost, service: FrontendService, processors: list[FakeProcessor], directory: Directory
+    ) -> None:
         self.host = host
+        self.directory = directory
         self.service = service
         self.processors = processors
         self.processor = processors[0]
@@ -75,10 +79,11 @@ async def frontend(host: AsyncHost, directory: Path, remote: int, settings: dict
     ]
     network: Any = FakeNetwork(processors, host.loop)
     chosen = FrontendSettings(**{"listen": "127.0.0.1:0", "drain_grace_seconds": 0.3, **settings})
+    fleet = Directory(Fleet(processor=tuple(members)))
     service = FrontendService(
         host,
         network,
-        Fleet(processor=tuple(members)),
+        fleet,
         chosen,
         None if remote else processors[0],
         directory=directory,
@@ -87,7 +92,7 @@ async def frontend(host: AsyncHost, directory: Path, remote: int, settings: dict
     if remote:
         await until(lambda: service.metrics.processors_known == remote)
     try:
-        yield Running(host, service, processors)
+        yield Running(host, service, processors, fleet)
     finally:
         await service.stop()
         for processor in processors:

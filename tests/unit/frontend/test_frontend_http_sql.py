@@ -8,9 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from frontend_fake_processor import FakeSession
 from frontend_running import Running, until, with_frontend
 
 from tausql.frontend.app import create_app
+from tausql.pgwire import backend
+from tausql.protocol.errors import conflict, unknown_with_processor
+from tausql.protocol.processor import Resolved
 
 placements = pytest.mark.parametrize("remote", [0, 1], ids=["same process", "over TCP"])
 
@@ -131,24 +135,59 @@ def test_failed_transaction_cannot_be_committed(tmp_path: Path) -> None:
 
 def test_processor_that_dies_before_the_commit_has_changed_nothing(tmp_path: Path) -> None:
     async def body(running: Running, http: httpx.AsyncClient) -> None:
-        asleep = asyncio.ensure_future(run(http, "sleep"))
-        await until(lambda: any(session.sleeping for session in running.processor.sessions.values()))
-        running.processor.die()
-        assert error_of(await asleep) == (503, "57P01", True)
+        def asleep() -> list[FakeSession]:
+            sessions = [session for each in running.processors for session in each.sessions.values()]
+            return [session for session in sessions if session.sleeping]
 
-    with_http(tmp_path, body, remote=1)
+        answer = asyncio.ensure_future(run(http, "sleep"))
+        await until(lambda: len(asleep()) == 1)
+        asleep()[0].processor.die()
+        assert error_of(await answer) == (409, "40001", True)
+
+    with_http(tmp_path, body, remote=2)
 
 
-def test_processor_that_dies_in_the_commit_leaves_the_outcome_unknown(tmp_path: Path) -> None:
+def test_transaction_whose_processor_dies_has_failed(tmp_path: Path) -> None:
     async def body(running: Running, http: httpx.AsyncClient) -> None:
-        running.processor.dies_at_commit = True
-        assert error_of(await run(http, "insert into t")) == (503, "40003", False)
-        running.processor.dies_at_commit = False
-        begun = (await http.post("/v1/transactions")).json()["transaction"]
-        running.processor.dies_at_commit = True
-        assert error_of(await http.post(f"/v1/transactions/{begun}/commit")) == (503, "40003", False)
+        begun = [(await http.post("/v1/transactions")).json()["transaction"] for _ in range(2)]
+        for processor in running.processors:
+            processor.die()
+        assert error_of(await run(http, "insert into t", transaction=begun[0])) == (409, "40001", True)
+        assert error_of(await http.post(f"/v1/transactions/{begun[0]}/commit")) == (409, "25P02", False)
+        assert error_of(await http.post(f"/v1/transactions/{begun[1]}/commit")) == (409, "40001", True)
 
-    with_http(tmp_path, body, remote=1)
+    with_http(tmp_path, body, remote=2)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        (Resolved(True), None),
+        (Resolved(False, backend.error_response(conflict()), "40001"), (409, "40001", True)),
+        (Resolved(False, backend.error_response(unknown_with_processor()), "40003"), (503, "40003", False)),
+    ],
+)
+def test_processor_that_dies_in_the_commit_leaves_the_outcome_to_another(
+    tmp_path: Path, verdict: Resolved, told: tuple[int, str, bool] | None
+) -> None:
+    async def body(running: Running, http: httpx.AsyncClient) -> None:
+        def check(answer: httpx.Response) -> None:
+            if told is None:
+                assert answer.status_code == 200
+            else:
+                assert error_of(answer) == told
+
+        for processor in running.processors:
+            processor.verdict = verdict
+        begun = (await http.post("/v1/transactions")).json()["transaction"]
+        for processor in running.processors:
+            processor.dies_at_commit = True
+        check(await run(http, "insert into t"))
+        check(await http.post(f"/v1/transactions/{begun}/commit"))
+        outcome = "committed" if told is None else "unknown" if told[1] == "40003" else "aborted"
+        assert running.service.metrics.outcomes[outcome] == 2
+
+    with_http(tmp_path, body, remote=2, settings={"processor_attempts": 1})
 
 
 def test_commit_that_is_not_answered_in_time_leaves_the_outcome_unknown(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from tausql.frontend.authentication import Attempt, PasswordAuthenticator, ensure_password_file
-from tausql.frontend.tls import ensure_certificates, host_names, server_context
+from tausql.frontend.tls import Files, ensure_certificates, host_names, server_context
 
 NOW = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)
 NAMES = host_names("local-1", ())
@@ -63,7 +63,7 @@ def test_certificates_are_made_once_by_whoever_is_first(tmp_path: Path) -> None:
         assert len(set(pool.map(make, range(8)))) == 1
     for key in ("ca.key", "server.key"):
         assert (tmp_path / key).stat().st_mode & 0o777 == 0o600
-    server_context(tmp_path)
+    server_context(Files.own(tmp_path))
 
 
 def test_server_certificate_is_renewed_under_the_same_authority(tmp_path: Path) -> None:
@@ -81,4 +81,13 @@ def test_server_certificate_is_renewed_under_the_same_authority(tmp_path: Path) 
     assert "db.example" in alternatives.get_values_for_type(x509.DNSName)
     assert "10.0.0.1" in map(str, alternatives.get_values_for_type(x509.IPAddress))
     assert (tmp_path / "ca.pem").read_bytes() == authority
-    server_context(tmp_path)
+    server_context(Files.own(tmp_path))
+
+
+def test_a_key_without_its_certificate_is_made_anew(tmp_path: Path) -> None:
+    ensure_certificates(tmp_path, NAMES, NOW)
+    other = tmp_path / "other"
+    ensure_certificates(other, NAMES, NOW)
+    (tmp_path / "server.key").write_bytes((other / "server.key").read_bytes())
+    ensure_certificates(tmp_path, NAMES, NOW)
+    server_context(Files.own(tmp_path))

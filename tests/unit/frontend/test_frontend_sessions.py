@@ -101,20 +101,6 @@ def test_session_that_ends_itself_closes_the_client_with_its_own_words(tmp_path:
     with_frontend(tmp_path, body, remote=remote)
 
 
-def test_processor_that_dies_is_reported_between_two_messages(tmp_path: Path) -> None:
-    async def body(running: Running) -> None:
-        idle = await Raw.session(running)
-        busy = await Raw.session(running)
-        busy.send(client.query("sleep"))
-        await until(lambda: any(each.sleeping for each in running.processor.sessions.values()))
-        running.processor.die()
-        for raw in (idle, busy):
-            assert await raw.refusal() == ("FATAL", "57P01", "terminating connection: the processor was lost")
-        assert running.service.metrics.processors_lost == 2
-
-    with_frontend(tmp_path, body, remote=1)
-
-
 def test_processor_that_dies_within_a_message_only_closes(tmp_path: Path) -> None:
     async def body(running: Running) -> None:
         raw = await Raw.session(running)

@@ -7,6 +7,7 @@ import pytest
 from tausql.journal.app import create_app
 from tausql.journal.service import JournalService
 from tausql.journal.settings import JournalSettings
+from tausql.protocol.fleet import Fleet, Member
 from tausql.protocol.journal import (
     NO_EPOCH,
     Append,
@@ -23,7 +24,7 @@ from tausql.protocol.journal import (
 )
 from tausql.protocol.tau import opening
 from tausql.rpc.interface import Cause, Failure
-from tausql.runtime.fleet import Fleet, Member
+from tausql.runtime.fleet import Directory
 from tausql.runtime.metrics import exposition
 from tausql.simulation.world import World
 
@@ -45,7 +46,7 @@ class Fixture:
         self.id = ""
 
     def build(self, process):
-        service = JournalService(process, process.network, self.fleet, self.settings, process.disk)
+        service = JournalService(process, process.network, Directory(self.fleet), self.settings, process.disk)
         service.start()
         return service
 

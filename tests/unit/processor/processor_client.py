@@ -70,11 +70,18 @@ class Out:
 class Client:
     """One session of a processor."""
 
-    def __init__(self, fleet: TestFleet, at: int = 0, parameters: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        fleet: TestFleet,
+        at: int = 0,
+        parameters: dict[str, str] | None = None,
+        start: SessionStart | None = None,
+    ) -> None:
         self.fleet = fleet
         self.processor = fleet.processors[at]
         self.out = Out()
-        self.session = self.processor.attach(SessionStart("admin", "postgres", parameters or {}), self.out)
+        start = start if start is not None else SessionStart("admin", "postgres", parameters or {})
+        self.session = self.processor.attach(start, self.out)
         self.greeting = self.take()
 
     def take(self) -> list[Any]:

@@ -20,10 +20,11 @@ from tausql.protocol.adjudicator import (
     Undecided,
     WatchHoldings,
 )
+from tausql.protocol.fleet import Fleet, Member
 from tausql.protocol.storage import NotHere, Read, ReadSchema, Rows, SchemaVersions, StaleSchema
 from tausql.protocol.tau import commit_tau, micros_of
 from tausql.rpc.interface import Cause, Reply, Routes, Sink
-from tausql.runtime.fleet import Fleet, Member
+from tausql.runtime.fleet import Directory
 from tausql.simulation.world import Process, World
 
 _body = msgspec.msgpack.Decoder(list[tuple[bytes, bytes | None]])
@@ -138,6 +139,7 @@ class FakeAdjudicator:
         self.epoch = (1, 1)
         self.mood: str | Reason = "judge"
         self.knows = True  # answers outcome calls
+        self.decides = False  # against commits it is asked for and has not seen
         self.ranges = ((b"", b""),)
         self.floor = 0
         self._sinks: list[Sink] = []
@@ -165,6 +167,9 @@ class FakeAdjudicator:
         data.received.append(request.txn)
         mood = self.mood
         if mood == "vanish":
+            return
+        if request.txn in data.verdicts:
+            reply.answer(data.verdicts[request.txn])
             return
         if not self.holds or tuple(request.epoch) != self.epoch:
             reply.answer(Aborted(Reason.not_holder))
@@ -202,8 +207,9 @@ class FakeAdjudicator:
             reply.answer(Undecided())
         elif verdict is not None:
             self._answer(verdict, reply)
-        elif request.epoch != self.epoch:
-            reply.answer(Aborted(Reason.deadline))
+        elif request.epoch != self.epoch or self.decides:
+            verdict = self.data.verdicts[request.txn] = Aborted(Reason.deadline)
+            reply.answer(verdict)
         else:
             reply.answer(Undecided())
 
@@ -254,6 +260,7 @@ class TestFleet:
         self.world.add(name, zone, build).start()
 
     def _processor(self, process: Process, index: int, settings: dict[str, Any]) -> None:
-        service = ProcessorService(process, process.network, self.fleet, ProcessorSettings(**settings), index=index)
+        chosen = ProcessorSettings(**settings)
+        service = ProcessorService(process, process.network, Directory(self.fleet), chosen, index=index)
         self.processors.append(service)
         service.begin()

@@ -238,3 +238,28 @@ def test_metrics_are_collected() -> None:
     fleet = TestFleet()
     Client(fleet).query("SELECT 1")
     assert len(list(fleet.processor.metrics.collect())) > 15
+
+
+def test_metrics_tell_kinds_codes_and_what_a_cluster_used() -> None:
+    fleet = TestFleet()
+    add_table(fleet, items())
+    session = Client(fleet)
+    before = fleet.processor.metrics.usage.total_transactions
+    session.query("INSERT INTO items (id) VALUES (1)")
+    session.query("SELECT * FROM items")
+    session.query("SELECT * FROM nowhere")
+    session.query("BEGIN")
+    counts = fleet.processor.metrics
+    list(counts.collect())
+    assert (counts.statements["insert"], counts.statements["query"]) == (1, 1)
+    assert counts.errors[Code.undefined_table] == 1
+    assert counts.activities == {"active": 0, "idle": 0, "idle in transaction": 1, "idle in transaction (aborted)": 0}
+    usage = counts.usage
+    assert usage.total_transactions - before == 3
+    assert usage.read_only_transactions >= 1
+    assert usage.bytes_read > 0
+    assert usage.units_written == 1_024
+    assert 0 < usage.bytes_written < 1_024
+    assert counts.answer_seconds.count == 4
+    assert counts.read_seconds.count == counts.reads > 0
+    assert counts.unheld_streams == counts.reads_in_flight == counts.commits_in_flight == 0

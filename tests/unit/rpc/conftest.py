@@ -1,4 +1,4 @@
-"""Fixtures that run a scenario between two ends, over sockets, or over sockets and then over memory."""
+"""Fixtures that run a scenario between two ends, over sockets, or over sockets, TLS and memory in turn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from rpc_pair import Scenario, run_pair
 
 
-@pytest.fixture(params=["websocket", "memory"])
+@pytest.fixture(params=["websocket", "tls", "memory"])
 def on_pair(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     return lambda scenario: run_pair(request.param, scenario)
 

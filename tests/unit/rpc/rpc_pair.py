@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import tempfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tausql.rpc.interface import Cause, Channel, Failure, Peer, Reply, Routes, Sink
 from tausql.rpc.node import Node
+from tausql.runtime.issuing import Issued, issue, issue_authority
 from tausql.runtime.loop import AsyncHost, run_on_host
+from tausql.runtime.tls import Tls
 
 
 class Say(msgspec.Struct, tag="test_say", array_like=True, gc=False):
@@ -136,16 +141,38 @@ def ask_of(channel: Channel, request: Any, seconds: float = 5.0) -> asyncio.Futu
     return future
 
 
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+def authority() -> Issued:
+    return issue_authority("a fleet", NOW, 100)
+
+
+def put(folder: Path, trusted: list[Issued], signer: Issued) -> Path:
+    """The files of `Tls`: a fresh certificate of `signer`."""
+    folder.mkdir(exist_ok=True)
+    leaf = issue(signer, "member", ["member"], NOW, 10, client=True)
+    (folder / "ca.crt").write_bytes(b"".join(one.pem() for one in trusted))
+    (folder / "tls.crt").write_bytes(leaf.pem())
+    (folder / "tls.key").write_bytes(leaf.key_pem())
+    return folder
+
+
 Scenario = Callable[[Pair], Awaitable[None]]
 
 
 def run_pair(transport: str, scenario: Scenario) -> None:
     async def body(host: AsyncHost) -> None:
-        client = Node(host, "127.0.0.1:0", MESSAGES)
+        tls = None
+        if transport == "tls":
+            with tempfile.TemporaryDirectory() as folder:
+                signer = authority()
+                tls = Tls(host, put(Path(folder), [signer], signer))
+        client = Node(host, "127.0.0.1:0", MESSAGES, tls=tls)
         await client.start()
         server = client
-        if transport == "websocket":
-            server = Node(host, "127.0.0.1:0", MESSAGES)
+        if transport != "memory":
+            server = Node(host, "127.0.0.1:0", MESSAGES, tls=tls)
             await server.start()
         echo = Echo()
         server.serve("echo", echo.routes())

@@ -1,66 +1,137 @@
+"""Calls over mutual TLS: strangers stay out, and certificates are replaced under open connections."""
+
 from __future__ import annotations
 
-import datetime
-import ipaddress
-import ssl
+import asyncio
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from rpc_pair import MESSAGES, Echo, Say, ask_of
+import pytest
+from rpc_pair import MESSAGES, Echo, Say, ask_of, authority, put
 
-from tausql.rpc.interface import Cause
+from tausql.rpc import node as node_module
+from tausql.rpc.interface import Cause, Channel, Failure
 from tausql.rpc.node import Node
 from tausql.runtime.loop import AsyncHost, run_on_host
+from tausql.runtime.tls import Tls
 
 
-def certificate(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "test.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+async def node_of(host: AsyncHost, tls: Tls | None) -> Node:
+    node = Node(host, "127.0.0.1:0", MESSAGES, tls=tls)
+    node.serve("echo", Echo().routes())
+    await node.start()
+    return node
 
 
-def test_calls_travel_over_mutual_tls_and_strangers_are_kept_out(tmp_path):
-    path = certificate(tmp_path)
-    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(path))
-    server_side.load_cert_chain(path)
-    server_side.verify_mode = ssl.CERT_REQUIRED
-    client_side = ssl.create_default_context(cafile=str(path))
-    client_side.load_cert_chain(path)
+async def connected(channel: Channel) -> None:
+    async with asyncio.timeout(5):
+        while isinstance(await ask_of(channel, Say("there?"), 1.0), Failure):
+            pass
+
+
+def test_calls_travel_over_mutual_tls_and_strangers_are_kept_out(tmp_path: Path) -> None:
+    ours, theirs = authority(), authority()
 
     async def body(host: AsyncHost) -> None:
-        server = Node(host, "127.0.0.1:0", MESSAGES, tls_server=server_side)
-        server.serve("echo", Echo().routes())
-        await server.start()
-        friend = Node(host, "127.0.0.1:0", MESSAGES, tls_client=client_side)
-        stranger = Node(host, "127.0.0.1:0", MESSAGES)
-        await friend.start()
-        await stranger.start()
+        tls = Tls(host, put(tmp_path / "ours", [ours], ours))
+        server, friend = await node_of(host, tls), await node_of(host, tls)
+        other = Tls(host, put(tmp_path / "theirs", [ours, theirs], theirs))
+        strangers = [await node_of(host, None), await node_of(host, other)]
         answer = await ask_of(friend.connect(server.address, "echo"), Say("secret", b"x" * 100_000))
         assert answer == Say("secret", b"x" * 100_000)
-        refused = await ask_of(stranger.connect(server.address, "echo"), Say("let me in"))
-        assert refused.cause is Cause.unavailable
-        for node in (friend, stranger, server):
+        for stranger in strangers:
+            refused = await ask_of(stranger.connect(server.address, "echo"), Say("let me in"), 0.5)
+            assert isinstance(refused, Failure)
+            assert refused.cause in (Cause.unavailable, Cause.deadline)
+        assert server.peers == 1
+        for node in (friend, *strangers, server):
             await node.close()
 
     run_on_host(body)
+
+
+def test_replaced_certificates_are_used_for_new_connections_and_open_ones_stay(tmp_path: Path) -> None:
+    old, new = authority(), authority()
+
+    async def body(host: AsyncHost) -> None:
+        folder = put(tmp_path / "server", [old], old)
+        tls = Tls(host, folder)
+        server = await node_of(host, tls)
+        before = await node_of(host, Tls(host, put(tmp_path / "before", [old], old)))
+        stays = before.connect(server.address, "echo")
+        await connected(stays)
+        put(folder, [new], new)
+        tls.look()
+        after = await node_of(host, Tls(host, put(tmp_path / "after", [new], new)))
+        await connected(after.connect(server.address, "echo"))
+        late = await node_of(host, Tls(host, put(tmp_path / "late", [old], old)))
+        refused = await ask_of(late.connect(server.address, "echo"), Say("let me in"), 0.5)
+        assert isinstance(refused, Failure)
+        assert await ask_of(stays, Say("still here")) == Say("still here")
+        assert server.peers == 2
+        for node in (before, after, late, server):
+            await node.close()
+
+    run_on_host(body)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_nobody_is_refused_while_the_server_listens_anew(tmp_path: Path, times: int) -> None:
+    ours = authority()
+
+    async def body(host: AsyncHost) -> None:
+        folder = put(tmp_path / "ours", [ours], ours)
+        tls = Tls(host, folder)
+        server = await node_of(host, tls)
+        clients = []
+        for number in range(times * 4):
+            clients.append(await node_of(host, tls))
+            channel = clients[-1].connect(server.address, "echo")
+            if number % 4 == 1:
+                put(folder, [ours], ours)
+                tls.look()
+            await connected(channel)
+        assert tls.reloads == times
+        put(folder, [ours], ours)
+        tls.look()
+        await server.close()  # while it opens anew
+        gone = await ask_of(clients[0].connect(server.address, "echo"), Say("anybody?"), 0.3)
+        assert isinstance(gone, Failure)
+        for node in clients:
+            await node.close()
+
+    run_on_host(body)
+
+
+def test_an_attempt_that_was_given_up_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file descriptor is soon somebody else's: nobody may go on reading there."""
+    monkeypatch.setattr(node_module, "HANDSHAKE_SECONDS", 0.02)
+    ours = authority()
+
+    async def body(host: AsyncHost) -> None:
+        loop = asyncio.get_running_loop()
+        mute = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)  # takes connections and says nothing
+        address = f"127.0.0.1:{mute.sockets[0].getsockname()[1]}"
+        node = await node_of(host, Tls(host, put(tmp_path / "ours", [ours], ours)))
+        given_up = [ask_of(node.connect(address, f"echo {n}"), Say("there?"), 0.3) for n in range(3)]
+        for failed in await asyncio.gather(*given_up):
+            assert isinstance(failed, Failure)
+        echo = await asyncio.start_server(_echo, "127.0.0.1", 0)
+        port = echo.sockets[0].getsockname()[1]
+        pairs = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        for reader, writer in pairs:
+            for _ in range(10):
+                writer.write(b"x" * 64)
+                assert await asyncio.wait_for(reader.readexactly(64), 2.0) == b"x" * 64
+        for _, writer in pairs:
+            writer.close()
+        echo.close()
+        mute.close()
+        await node.close()
+
+    run_on_host(body)
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(64):
+        writer.write(data)
+    writer.close()

@@ -85,3 +85,18 @@ def test_lone_service_keeps_its_own_app_and_its_routes():
     process.reason = "draining"
     assert client.get("/readyz").text == "draining"
     assert "tausql_process_events_total 1.0" in client.get("/metrics").text
+
+
+def test_metrics_say_which_process_they_are_of_and_whether_it_is_ready():
+    process, one, two = Service("process"), Service("one"), Service("two")
+    labels = {"process": "p", "zone": "b"}
+    for services in ([one], [one, two]):
+        apps = {service.name: standard_app(service.name, service, [service]) for service in services}
+        named = {service.name: service for service in services}
+        client = Client(process_app("p", process, [process], named, apps, labels))
+        one.reason = ""
+        text = client.get("/metrics").text
+        assert 'tausql_one_events_total{process="p",zone="b"} 1.0' in text
+        assert 'tausql_process_ready{process="p",zone="b"} 1.0' in text
+        one.reason = "replaying"
+        assert 'tausql_process_ready{process="p",zone="b"} 0.0' in client.get("/metrics").text

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from tausql.protocol.fleet import Member
 from tausql.runtime import logs, metrics, tasks
 from tausql.runtime.check import I5, InvariantViolation, check
-from tausql.runtime.fleet import Member
 from tausql.runtime.kernel_clock import Discipline, KernelClock, bound_of, raw_us, wall_us
 from tausql.runtime.loop import DEATH_EXIT_CODE, AsyncHost, run_on_host
-from tausql.runtime.process_metrics import ProcessMetrics
+from tausql.runtime.process_metrics import ProcessFacts, ProcessMetrics
 from tausql.runtime.settings import ProcessSettings, ServiceSettings, settings_for
 
 
@@ -186,6 +186,47 @@ def test_exposition_is_what_prometheus_reads():
     assert samples["tausql_x_seconds_bucket", "+Inf"] == 1
     assert samples["tausql_x_seconds_sum",] == 1.5
     assert samples["tausql_y_seconds_count", "a"] == 1
+
+
+def test_labels_of_the_process_are_on_every_sample():
+    histogram = metrics.Histogram((1.0,))
+
+    class Service:
+        def collect(self):
+            yield metrics.counter("tausql_x_appends_total", "Appends.", 5)
+            yield metrics.gauge("tausql_x_bytes", "Bytes.", {("0",): 1}, labels=("stream",))
+            yield metrics.histogram("tausql_x_seconds", "Seconds.", histogram)
+
+    labels = {"process": "x-0", "zone": "b"}
+    families = text_string_to_metric_families(metrics.exposition([Service()], labels).decode())
+    samples = [sample for family in families for sample in family.samples]
+    assert len(samples) == 6
+    assert all(sample.labels.items() >= labels.items() for sample in samples)
+
+
+@pytest.mark.parametrize("value", ["plain", 'a "quoted" one', "back\\slash", "two\nlines", "idle (aborted)"])
+def test_labels_and_numbers_are_written_as_prometheus_reads_them(value):
+    numbers = {("up",): float("inf"), ("down",): float("-inf"), (value,): 1e-07, ("none",): float("nan")}
+
+    class Service:
+        def collect(self):
+            yield metrics.gauge("tausql_x_state", f"Says {value}.", numbers, labels=("state",))
+
+    (family,) = text_string_to_metric_families(metrics.exposition([Service()], {"zone": value}).decode())
+    assert family.documentation == f"Says {value}."
+    read = {sample.labels["state"]: sample.value for sample in family.samples}
+    assert read.pop("none") != numbers["none",]
+    assert {(state,): number for state, number in read.items()} == {k: v for k, v in numbers.items() if k != ("none",)}
+    assert {sample.labels["zone"] for sample in family.samples} == {value}
+
+
+def test_facts_of_a_process_and_the_room_on_its_disk(tmp_path):
+    families = {family.name: family for family in ProcessFacts(("journal", "storage"), tmp_path).collect()}
+    assert families["tausql_process_info"].samples[0].labels["services"] == "journal+storage"
+    free = families["tausql_process_disk_free_bytes"].samples[0].value
+    assert 0 < free <= families["tausql_process_disk_size_bytes"].samples[0].value
+    without = {family.name for family in ProcessFacts(("frontend",), tmp_path / "none").collect()}
+    assert without == {"tausql_process_info", "tausql_process_start_time_seconds"}
 
 
 def test_bounds_must_rise():

@@ -145,3 +145,66 @@ def test_stopped_sampler_asks_no_more(world):
     before = keepers["a"].asked
     host.move(10.0)
     assert keepers["a"].asked == before
+
+
+def test_timekeepers_come_and_go(world):
+    host, keepers, estimator, clock, sampler = world
+    sampler.start()
+    host.move(1.0)
+    keepers["d"] = Timekeeper(host)
+    sampler.admit("d", TimekeeperClient(keepers["d"]))
+    sampler.dismiss("a")
+    before = keepers["a"].asked
+    host.move(0.01)
+    assert keepers["d"].asked == FIRST_TRIPS
+    host.move(10.0)
+    assert keepers["a"].asked == before
+    assert keepers["d"].asked > FIRST_TRIPS
+    assert clock.ready
+    assert estimator.sources == 4  # before a left, there were so many
+    moved = Timekeeper(host)
+    sampler.admit("d", TimekeeperClient(moved))  # at another address
+    before = keepers["d"].asked
+    host.move(10.0)
+    assert keepers["d"].asked == before
+    assert moved.asked > FIRST_TRIPS
+    host.move(60.0)
+    assert estimator.sources == 3
+
+
+def test_a_fleet_without_timekeepers_gets_its_first(world):
+    host, keepers, *_ = world
+    estimator = Estimator([], 200)
+    clock = EstimatedClock(estimator, lambda: host.now_us, 20_000)
+    sampler = Sampler(host, {}, estimator, clock, lambda: host.now_us, 2.0, 0.25)
+    sampler.start()
+    host.move(5.0)
+    assert not clock.ready
+    sampler.admit("a", TimekeeperClient(keepers["a"]))
+    host.move(0.01)
+    assert clock.ready
+
+
+def test_after_sleep_everybody_is_asked_at_once_and_what_was_under_way_is_dropped(world):
+    host, keepers, estimator, _, _ = world
+    asleep = 0
+    clock = EstimatedClock(estimator, lambda: host.now_us, 20_000, lambda: host.now_us, lambda: host.now_us + asleep)
+    clients = {name: TimekeeperClient(keeper) for name, keeper in keepers.items()}
+    sampler = Sampler(host, clients, estimator, clock, lambda: host.now_us, 2.0, 0.25)
+    sampler.start()
+    host.move(1.9)
+    assert clock.ready
+    sampler.dismiss("c")
+    keepers["d"] = Timekeeper(host)
+    sampler.admit("d", TimekeeperClient(keepers["d"]))
+    host.move(0.00005)  # its answer is under way
+    asleep = 3_600_000_000
+    for keeper in keepers.values():
+        keeper.offset_us = asleep
+    assert not clock.ready
+    host.move(0.00006)
+    assert not clock.ready
+    assert estimator.best("d", host.now_us) is None
+    host.move(0.0005)
+    now = clock.now()
+    assert now.earliest <= host.now_us + 1_000_000 + asleep <= now.latest

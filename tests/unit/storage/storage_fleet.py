@@ -7,11 +7,12 @@ import msgspec
 from tausql.crossbar.service import CrossbarService
 from tausql.crossbar.settings import CrossbarSettings
 from tausql.protocol.adjudicator import Beat, Nudge, Transaction, WatchBeats
+from tausql.protocol.fleet import Fleet, Member
 from tausql.protocol.journal import Describe, Description, Kind, Record, Status, Tail, TailPart, Trim, Trimmed
 from tausql.protocol.storage import Read, StorageClient
 from tausql.protocol.tau import closing, commit_tau
 from tausql.rpc.interface import Cause, Failure, Routes
-from tausql.runtime.fleet import Fleet, Member
+from tausql.runtime.fleet import Directory
 from tausql.simulation.world import World
 from tausql.storage.memory_engine import MemoryEngine
 from tausql.storage.service import StorageService
@@ -137,13 +138,13 @@ class Ground:
         return ImitatedAdjudicator(self, process)
 
     def build_crossbar(self, process) -> CrossbarService:
-        service = CrossbarService(process, process.network, self.fleet, self.crossbar_settings)
+        service = CrossbarService(process, process.network, Directory(self.fleet), self.crossbar_settings)
         service.start()
         return service
 
     def build_storage(self, process) -> StorageService:
         engine = self.engines[process.name]
-        service = StorageService(process, process.network, self.fleet, self.storage_settings, engine)
+        service = StorageService(process, process.network, Directory(self.fleet), self.storage_settings, engine)
         service.start()
         return service
 

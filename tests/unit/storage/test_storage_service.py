@@ -70,6 +70,18 @@ def test_a_read_of_now_is_answered_at_once_though_nothing_happens():
         tau = closing(ground.reader.clock.now().latest)
         assert isinstance(ground.read("storage-b", Read(tau, (), [key(1)], [])), Rows)
         assert ground.world.now - began < 0.03
+    counts = ground.service("storage-b").metrics
+    list(counts.collect())
+    assert counts.read_seconds.count == 5
+    assert counts.read_wait_seconds.count == counts.parked
+    assert counts.read_wait_seconds.sum < 5 * 0.03
+    assert counts.reads_waiting == 0
+    assert counts.lag_seconds is not None
+    assert counts.lag_seconds < 0.5
+    lags = ground.service("crossbar-b").metrics
+    list(lags.collect())
+    assert lags.stream_lag_seconds.keys() == {0}
+    assert max(lags.stream_lag_seconds.values()) == pytest.approx(lags.lag_seconds, abs=1e-5)
     assert ground.service("adjudicator-a").nudges - nudges <= 10
 
 
@@ -310,7 +322,7 @@ def test_leaving_in_good_order_keeps_everything():
     client.read(Read(closing(ground.reader.clock.now().latest) + (10**7 << 10), (), [key(1)], []), 9.0, answers.append)
     ground.world.run(0.01)
     watermark = service.applier.watermark
-    service.drain()
+    service.retire()
     service.stop()
     ground.world.run(0.1)
     assert isinstance(answers[0], Failure)
@@ -325,3 +337,26 @@ def test_leaving_in_good_order_keeps_everything():
     settle(ground)
     assert ground.service("storage-b").subscription.crossbar != "crossbar-b"
     check_everywhere(ground)
+
+
+def test_a_retiring_replica_tells_its_readers_before_it_closes():
+    ground = Ground(17)
+    ground.world.run(0.5)
+    commit_some(ground, Random(17), 5)
+    ground.world.run(0.2)
+    service = ground.service("storage-a")
+    told: list = []
+    client = StorageClient(ground.reader.network.connect("storage-a:1", "storage"))
+    client.read(Read(closing(ground.reader.clock.now().latest) + (10**7 << 10), (), [key(1)], []), 9.0, told.append)
+    ground.world.run(0.01)
+    assert not told
+    service.retire()
+    client.read(Read(service.applier.watermark, (), [key(1)], []), 9.0, told.append)
+    ground.world.run(0.01)
+    assert [answer.cause for answer in told] == [Cause.unavailable] * 2
+    assert not service.ready()[0]
+    before = service.applier.watermark
+    commit_some(ground, Random(18), 5)
+    ground.world.run(0.2)
+    assert service.applier.watermark > before, "it applies what comes until it is closed"
+    check_everywhere(ground, ("storage-b", "storage-c"))

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tausql.protocol import timekeeper as protocol
+from tausql.protocol.fleet import Fleet
 from tausql.protocol.timekeeper import GetTime, Time, TimekeeperClient
 from tausql.rpc.interface import Cause, Failure
 from tausql.rpc.node import Node, ask
-from tausql.runtime.fleet import Fleet
+from tausql.runtime.fleet import Directory
 from tausql.runtime.loop import AsyncHost, run_on_host
 from tausql.timekeeper.app import create_app
 from tausql.timekeeper.bounds import TimeBounds
@@ -49,7 +50,7 @@ def test_service_answers_with_the_bound_of_its_clock_and_refuses_without_one():
         await node.start()
         bound: int | None = 30
         service = TimekeeperService(
-            host, node, Fleet(), TimekeeperSettings(), read_us=lambda: 1_000, bound_us=lambda: bound
+            host, node, Directory(Fleet()), TimekeeperSettings(), read_us=lambda: 1_000, bound_us=lambda: bound
         )
         service.start()
         assert service.ready() == (True, "")
@@ -69,7 +70,7 @@ def test_service_whose_clock_nobody_vouches_for_refuses():
     async def body(host: AsyncHost) -> None:
         node = Node(host, "127.0.0.1:0", protocol.MESSAGES)
         await node.start()
-        service = TimekeeperService(host, node, Fleet(), TimekeeperSettings(), bound_us=lambda: None)
+        service = TimekeeperService(host, node, Directory(Fleet()), TimekeeperSettings(), bound_us=lambda: None)
         service.start()
         ready, reason = service.ready()
         assert not ready

@@ -1,0 +1,138 @@
+"""Control's settings (environment prefix TAUSQL_CONTROL_)."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tausql.control.fleet_map import Configuration
+from tausql.control.warm_pool import PoolLimits
+from tausql.protocol.fleet import Member
+from tausql.runtime.settings import ServiceSettings, settings_for
+
+
+class JournalMember(BaseModel):
+    """One journal replica of the fleet, in whichever region."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="What its disk is called at genesis: its pod's name.")
+    address: str = Field(pattern=r"^.+:\d+$", description="`host:port`, letter for letter its TAUSQL_ADDRESS.")
+    region: str = Field(default="", description="Empty: the own one.")
+
+
+class Peer(BaseModel):
+    """The control of another region."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    region: str = Field(min_length=1)
+    address: str = Field(pattern=r"^.+:\d+$", description="`host:port` of its RPC listener.")
+
+
+class ControlSettings(ServiceSettings):
+    """Environment: `TAUSQL_CONTROL_...`; lists are JSON."""
+
+    model_config = settings_for("CONTROL")
+
+    namespace: str = Field(default="", description="Whose pods the fleet is; empty: the pod's own namespace.")
+    release: str = Field(default="tausql", description="The pods' label `app.kubernetes.io/instance`.")
+    region: str = Field(default="local-1", min_length=1, description="The region that this release serves.")
+    streams: int = Field(default=1, ge=1, description="Streams of the journal; the same for a database's whole life.")
+    journal: tuple[JournalMember, ...] = Field(
+        default=(),
+        description="All journal replicas of all regions. Never derived from pods: who votes is a fact of the disks.",
+    )
+    peers: tuple[Peer, ...] = Field(default=(), description="The controls of the other regions.")
+    peer_wait_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        description="How long the first map waits for the peers' word: without it a restarted control would tell "
+        "everybody for an instant that the other regions are empty.",
+    )
+    adjudicator_regions: tuple[str, ...] = Field(
+        default=(),
+        description="Regions in the order in which their adjudicators should hold streams, the same in every region; "
+        "those not named come after, by name.",
+    )
+    settle_seconds: float = Field(
+        default=0.02, ge=0, description="Changes within so long make one map: a rollout changes many pods at once."
+    )
+    watch_seconds: int = Field(
+        default=50, ge=1, description="Life of one watch at the API server; a quiet one is known to live so often."
+    )
+    watchers_max: int = Field(default=5_000, ge=1, description="Processes that follow the map at once.")
+    kubernetes_url: str = Field(
+        default="", description="Empty: the cluster this pod is in; else e.g. http://127.0.0.1:8001 (`kubectl proxy`)."
+    )
+    processor_deployment: str = Field(
+        default="", description="The Deployment of the processors that are kept warm; empty: no warm pool."
+    )
+    processor_hpa: str = Field(
+        default="",
+        description="The HorizontalPodAutoscaler that targets it, whose minReplicas is then raised and lowered; empty: "
+        "there is none, and control alone says how many there are.",
+    )
+    processors_min: int = Field(default=1, ge=1, description="Never fewer processors than this.")
+    processors_max: int = Field(default=16, ge=1, description="Never more are asked for; the HPA's maximum holds too.")
+    target_sessions: int = Field(
+        default=100, ge=1, description="Sessions that one processor is meant to carry: a few at work, most idle."
+    )
+    warm_processors: int = Field(
+        default=1, ge=0, description="Processors beyond what the sessions need, so that nobody waits for a pod."
+    )
+    warm_sessions: int = Field(
+        default=0, ge=0, description="The same, as room for so many more sessions; the larger of the two counts."
+    )
+    scale_in_seconds: float = Field(
+        default=120.0, ge=0, description="Fewer processors must have sufficed for so long before there are fewer."
+    )
+    reconcile_seconds: float = Field(
+        default=5.0, gt=0, description="Between looks at what became of the wish: an upgrade may have reset it."
+    )
+    lease: str = Field(default="", description="Name of the Lease of whoever scales; empty: `<release>-control`.")
+    lease_seconds: float = Field(
+        default=15.0, ge=1, description="A holder silent for so long has lost it; Kubernetes' own controllers' value."
+    )
+    status_seconds: float = Field(default=2.0, gt=0, description="How long a pod may take to answer for its status.")
+    status_concurrency: int = Field(default=32, ge=1, description="Pods asked for their status at once.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for what, values in (
+            ("journal replicas of the same name", [one.name for one in self.journal]),
+            ("journal replicas at the same address", [one.address for one in self.journal]),
+            ("peers of the same region", [self.region, *(one.region for one in self.peers)]),
+        ):
+            if len(set(values)) != len(values):
+                raise ValueError(f"two {what}")
+        if self.processors_max < self.processors_min:
+            raise ValueError("processors_max is below processors_min")
+        return self
+
+    def configuration(self, namespace: str) -> Configuration:
+        """What the map is made with. `namespace`: where the pods are."""
+        journal = [
+            Member(one.name, "", one.address, region="" if one.region == self.region else one.region)
+            for one in self.journal
+        ]
+        regions = {self.region, *(peer.region for peer in self.peers)}
+        named = [region for region in self.adjudicator_regions if region in regions]
+        return Configuration(
+            namespace=namespace,
+            region=self.region,
+            streams=self.streams,
+            journal=tuple(sorted(journal, key=lambda one: one.name)),
+            regions=(*dict.fromkeys(named), *sorted(regions - set(named))),
+        )
+
+    def pool_limits(self) -> PoolLimits:
+        return PoolLimits(
+            target_sessions=self.target_sessions,
+            warm_processors=self.warm_processors,
+            warm_sessions=self.warm_sessions,
+            least=self.processors_min,
+            most=self.processors_max,
+            scale_in_seconds=self.scale_in_seconds,
+        )
