@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from tausql.chaos.command import chaos
 from tausql.local import environment
 from tausql.local.cluster import Cluster, alive, load
 from tausql.local.shapes import Shape
@@ -21,6 +22,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pret
 Data = Annotated[Path, typer.Option("--data", envvar="TAUSQL_DATA", help="Folder of the fleet's data.")]
 DEFAULT_DATA = Path(".tausql")
 DOWN_SECONDS = 30.0
+
+app.command()(chaos)
 
 
 def _fail(text: str) -> typer.Exit:
@@ -47,10 +50,13 @@ def up(
     http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port for HTTP SQL and status.")] = 8080,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     streams: Annotated[int, typer.Option(min=1, max=16, help="Journal streams.")] = 1,
+    clock: Annotated[
+        environment.Clock, typer.Option(help="The machine's clock, or estimates from the timekeepers as on a cluster.")
+    ] = environment.Clock.host,
 ) -> None:
     """Start the fleet and stay in the foreground until Ctrl-C or `tausql down`."""
     try:
-        up_fleet(data.resolve(), shape, zones, pg_port, http_port, host, streams)
+        up_fleet(data.resolve(), shape, zones, pg_port, http_port, host, streams, clock)
     except StartError as error:
         raise _fail(str(error)) from error
 
