@@ -1,0 +1,53 @@
+"""Every kind of pod deleted at once, and a whole node, while list-append clients work and probes look."""
+
+from __future__ import annotations
+
+import cluster
+from chaos import NODE_KILL, NODE_START, chaos
+from conftest import Release
+
+# Seconds that reads and writes may be away, beyond what Kubernetes itself takes (nothing, where the fleet notices by
+# itself). Where the goal is "none", what a probe of 20 a second can tell from none on a busy machine.
+NONE = 0.3
+AWAY = {
+    "adjudicator": (3.0, 3.0),  # reads wait for the watermark, which waits for the next holder
+    "storage": (1.0, 1.0),
+    "journal": (NONE, NONE),
+    "crossbar": (NONE, NONE),
+    "timekeeper": (NONE, NONE),
+    "control": (NONE, NONE),
+    "processor": (1.0, 1.0),
+    "frontend": (1.0, 1.0),
+}
+RETRIED_PERCENT = 2.0
+
+
+def test_any_pod_may_be_killed(release: Release) -> None:
+    found = chaos(release, "--faults", "kill", "--rounds", "1", "--each-seconds", "3", seconds=150)
+    struck = {fault.fault.partition(":")[2] or fault.fault: fault for fault in found.faults}
+    assert set(struck) == set(AWAY), struck
+    for component, (reads, writes) in AWAY.items():
+        fault = struck[component]
+        assert fault.reads_away <= reads, fault
+        assert fault.writes_away <= writes, fault
+
+
+def test_a_whole_node_may_die_and_its_pods_find_another_place(release: Release) -> None:
+    # Not node a: the tests themselves run on that machine.
+    found = chaos(
+        release,
+        *("--faults", "node:node-c", "--rounds", "1", "--each-seconds", "5", "--hold-seconds", "45"),
+        *("--node-kill-command", NODE_KILL, "--node-start-command", NODE_START),
+        seconds=120,
+    )
+    assert found.faults
+    assert all(fault.times == 1 for fault in found.faults)
+    cluster.wait("nodes ready", nodes_ready, 60)
+    release.wait_until_whole()
+
+
+def nodes_ready() -> bool:
+    return all(
+        any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
+        for node in cluster.objects("nodes")
+    )
