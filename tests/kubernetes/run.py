@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         command = cluster.inside(
-            "a", sys.executable, "-m", "pytest", str(HERE), "-x", "-v", "--durations=0", *arguments
+            "a", sys.executable, "-m", "pytest", str(HERE), "-x", "-v", "--timeout=420", "--durations=0", *arguments
         )
         status = subprocess.run(command, env=environment, check=False).returncode
         _say(began, "tests done")
