@@ -32,6 +32,15 @@ def test_any_pod_may_be_killed(release: Release) -> None:
         assert fault.writes_away <= writes, fault
 
 
+def test_whoever_holds_the_stream_may_be_killed(release: Release) -> None:
+    # Victims take turns: of three kills at two pods at least one is of the holder, whoever that is.
+    found = chaos(release, "--faults", "kill:adjudicator", "--rounds", "3", "--each-seconds", "3", seconds=60)
+    (fault,) = found.faults
+    assert fault.times == 3
+    assert fault.reads_away <= AWAY["adjudicator"][0], fault
+    assert fault.writes_away <= AWAY["adjudicator"][1], fault
+
+
 def test_a_whole_node_may_die_and_its_pods_find_another_place(release: Release) -> None:
     # Not node a: the tests themselves run on that machine.
     run = Chaos(
