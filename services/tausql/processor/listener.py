@@ -262,7 +262,7 @@ class Listener:
 
         def connection() -> asyncio.BaseProtocol:
             inner = SessionConnection(host, greeting_seconds, self._open)
-            return inner if tls is None else TlsConnection(inner, tls.present_server(), greeting_seconds)
+            return inner if tls is None else TlsConnection(inner, tls.server(), greeting_seconds)
 
         self._server = await loop.create_server(connection, name.strip("[]"), int(port), backlog=BACKLOG)
         bound = self._server.sockets[0].getsockname()

@@ -128,7 +128,7 @@ class Node:
 
     async def _listen_at(self, **where: Any) -> asyncio.Server:
         if self.tls is not None:
-            where |= {"ssl": self.tls.present_server(), "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+            where |= {"ssl": self.tls.server(), "ssl_handshake_timeout": HANDSHAKE_SECONDS}
         return await ws_create_server(
             self._accept,
             **where,
@@ -146,7 +146,7 @@ class Node:
         """Listen on the same sockets with the present certificates: the kernel's queue is the old one, so no
         connection is refused meanwhile, and those that are open stay."""
         assert self.tls is not None
-        context = self.tls.present_server()
+        context = self.tls.server()
         before, fresh = self._servers, list[asyncio.Server]()
         reason = ""
         try:
@@ -162,7 +162,7 @@ class Node:
             self.host.later(REOPEN_SECONDS, self._reopen)
         elif not self._closed:
             self._servers, fresh = fresh, before
-            if context is not self.tls.present_server():
+            if context is not self.tls.server():
                 self._reopen()
         for server in fresh:
             server.close()

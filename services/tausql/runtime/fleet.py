@@ -120,9 +120,6 @@ class Neighbours(Generic[Client]):
         )
         directory.watch(self._changed)
 
-    def find(self, name: str) -> Neighbour[Client] | None:
-        return next((one for one in self.all if one.member.name == name), None)
-
     def named(self) -> list[tuple[str, Client]]:
         """Names and clients, nearest first."""
         return [(one.member.name, one.client) for one in self.all]

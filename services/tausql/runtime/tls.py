@@ -47,14 +47,13 @@ class Tls:
     Raises OSError for files that cannot be read and `ssl.SSLError` for such as do not go together, or have expired.
     """
 
-    __slots__ = ("_folder", "_followers", "_pair", "_standing", "_watch", "reload_failures", "reloads")
+    __slots__ = ("_folder", "_followers", "_pair", "_watch", "reload_failures", "reloads")
 
     def __init__(self, host: Host, folder: Path, seconds_between: float = SECONDS_BETWEEN) -> None:
         self._folder = folder
         paths = [folder / name for name in (AUTHORITY, CERTIFICATE, KEY)]
         self._watch = FileWatch(host, paths, self._reload, seconds_between)
         self._pair = load_pair(folder)
-        self._standing = _standing(lambda: self._pair.server)
         self._followers: list[Callable[[], None]] = []
         self.reloads = 0
         self.reload_failures = 0
@@ -80,12 +79,7 @@ class Tls:
         return self._pair.client
 
     def server(self) -> ssl.SSLContext:
-        """For a server of the event loop's own (`loop.create_server`), once: it stands for what is there at each
-        handshake. Not for other TLS engines: they do not know the callback that it is made of."""
-        return self._standing
-
-    def present_server(self) -> ssl.SSLContext:
-        """For servers that take a context as it is now; `follow` says when there is another."""
+        """For one handshake, or a server that takes a context when it opens; `follow` says when there is another."""
         return self._pair.server
 
     def follow(self, function: Callable[[], None]) -> None:
@@ -136,21 +130,6 @@ def _context(protocol: int, folder: Path) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(folder / CERTIFICATE, folder / KEY, password="")  # an encrypted key fails, nobody is asked
     context.load_verify_locations(folder / AUTHORITY)
-    return context
-
-
-def _standing(present: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    """A server context that takes certificate and authority of another one in every handshake."""
-
-    def swap(connection: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
-        connection.context = present()
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.verify_mode = ssl.CERT_REQUIRED  # it trusts nobody itself
-    context.num_tickets = 0
-    context.options |= ssl.OP_NO_TICKET
-    context.sni_callback = swap  # called with or without a server name
     return context
 
 

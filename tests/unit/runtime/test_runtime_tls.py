@@ -53,24 +53,27 @@ async def serial_seen(address: str, client: ssl.SSLContext) -> int:
 
 
 class Door:
-    """A server on `Tls.server()`, opened once."""
+    """A server that shows what there is when it is opened; it is opened anew for every look."""
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls
-        self.open: list[asyncio.StreamWriter] = []
+        self._open: list[asyncio.StreamWriter] = []
+        self._servers: list[asyncio.Server] = []
 
-    async def start(self) -> str:
+    async def address(self) -> str:
         def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"hi")
-            self.open.append(writer)
+            self._open.append(writer)
 
-        self._server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=self._tls.server())
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=self._tls.server())
+        self._servers.append(server)
+        return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     def close(self) -> None:
-        for writer in self.open:
+        for writer in self._open:
             writer.close()
-        self._server.close()
+        for server in self._servers:
+            server.close()
 
 
 def test_new_connections_get_the_renewed_certificate(tmp_path: Path) -> None:
@@ -81,11 +84,10 @@ def test_new_connections_get_the_renewed_certificate(tmp_path: Path) -> None:
     async def body(host: AsyncHost) -> None:
         tls = Tls(host, tmp_path)
         door = Door(tls)
-        address = await door.start()
-        assert await serial_seen(address, tls.client()) == first.certificate.serial_number
+        assert await serial_seen(await door.address(), tls.client()) == first.certificate.serial_number
         put(tmp_path, [ours], second)
         tls.look()
-        assert await serial_seen(address, tls.client()) == second.certificate.serial_number
+        assert await serial_seen(await door.address(), tls.client()) == second.certificate.serial_number
         assert tls.expires == second.certificate.not_valid_after_utc.timestamp()
         assert (tls.reloads, tls.reload_failures) == (1, 0)
         door.close()
@@ -104,19 +106,18 @@ def test_an_authority_is_replaced_in_three_steps_without_a_refused_member(tmp_pa
     async def body(host: AsyncHost) -> None:
         one, two = (Tls(host, folder) for folder in folders)
         doors = [Door(one), Door(two)]
-        addresses = [await door.start() for door in doors]
         for step in steps[1:]:
             for folder, tls in zip(folders, (one, two), strict=True):  # never both at once
                 put(folder, *_step(step))
                 tls.look()
-                for client, address in ((one, addresses[1]), (two, addresses[0])):
-                    await serial_seen(address, client.client())
+                for client, door in ((one, doors[1]), (two, doors[0])):
+                    await serial_seen(await door.address(), client.client())
         outsider = tmp_path / "outsider"
         outsider.mkdir()
         put(outsider, [old, new], leaf_of(old))
-        for address in addresses:
+        for door in doors:
             with pytest.raises(OSError, match=r"refused|unknown ca"):
-                await serial_seen(address, Tls(host, outsider).client())
+                await serial_seen(await door.address(), Tls(host, outsider).client())
         for door in doors:
             door.close()
 
@@ -136,13 +137,12 @@ def test_a_member_of_another_fleet_is_refused_by_either_side(tmp_path: Path) -> 
     async def body(host: AsyncHost) -> None:
         ours, theirs = Tls(host, tmp_path / "ours"), Tls(host, tmp_path / "theirs")
         door = Door(ours)
-        address = await door.start()
         with pytest.raises(ssl.SSLError):
-            await serial_seen(address, theirs.client())
+            await serial_seen(await door.address(), theirs.client())
         nameless = ssl.create_default_context(cafile=str(tmp_path / "ours" / "ca.crt"))
         nameless.check_hostname = False
         with pytest.raises(OSError, match=r"refused|certificate required"):
-            await serial_seen(address, nameless)
+            await serial_seen(await door.address(), nameless)
         door.close()
 
     run_on_host(body)
@@ -168,11 +168,10 @@ def test_what_cannot_be_used_is_not_taken_over(tmp_path: Path, what: str) -> Non
     async def body(host: AsyncHost) -> None:
         tls = Tls(host, tmp_path)
         door = Door(tls)
-        address = await door.start()
         BROKEN[what](tmp_path, ours)
         tls.look()
         assert (tls.reloads, tls.reload_failures) == (0, 1)
-        assert await serial_seen(address, tls.client()) == first.certificate.serial_number
+        assert await serial_seen(await door.address(), tls.client()) == first.certificate.serial_number
         with pytest.raises(OSError, match=r".+"):
             Tls(host, tmp_path)
         put(tmp_path, [ours], leaf_of(ours))
