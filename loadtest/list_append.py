@@ -1,6 +1,6 @@
 """List-append over real connections: transactions that read and append to shared lists, noted down for the checker.
 
-Every append is unique, so what readers see tells in which order writes took effect (`tausql.simulation.checker`). An
+Every append is unique, so what readers see tells in which order writes took effect (`tausql.checker`). An
 error while the verdict of COMMIT was awaited leaves the outcome unknown; any error before it means nothing happened.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from tausql.simulation.history import Attempt, Operation
+from tausql.checker.history import Attempt, Operation
 
 TABLE = "CREATE TABLE lists (key text PRIMARY KEY, elements text NOT NULL)"
 

@@ -58,11 +58,12 @@ def _run(*command: str, cwd: Path) -> None:
 
 
 def _start(folder: Path, data: Path, port: int, extra: str) -> subprocess.Popen[bytes]:
-    (data / "postgresql.auto.conf").open("a").write(SETTINGS + extra + f"\nport = {port}\n")
-    log = (folder / f"{data.name}.log").open("ab")
-    process = subprocess.Popen(
-        [*_as_nobody(), str(programs() / "postgres"), "-D", str(data)], cwd=folder, stdout=log, stderr=log
-    )
+    with (data / "postgresql.auto.conf").open("a") as configuration:
+        configuration.write(SETTINGS + extra + f"\nport = {port}\n")
+    with (folder / f"{data.name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*_as_nobody(), str(programs() / "postgres"), "-D", str(data)], cwd=folder, stdout=log, stderr=log
+        )
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -74,19 +75,45 @@ def _start(folder: Path, data: Path, port: int, extra: str) -> subprocess.Popen[
 
 
 @contextlib.contextmanager
-def quorum_postgres() -> Iterator[int]:
-    """The port of the primary, while it and its standbys run. All data goes in the end."""
+def single_postgres() -> Iterator[int]:
+    """The port of one without standbys, while it runs. All data goes in the end."""
+    folder = _folder()
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        port = free_port()
+        _make(folder, folder / "alone")
+        process = _start(folder, folder / "alone", port, "fsync = off\ndeadlock_timeout = 10ms\n")
+        yield port
+    finally:
+        if process is not None:
+            process.send_signal(signal.SIGQUIT)
+            process.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="tausql-bench-pg-"))
     folder.chmod(0o755)
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody")
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    return folder
+
+
+def _make(folder: Path, data: Path) -> None:
+    initdb = str(programs() / "initdb")
+    _run(initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "--locale=C", "-E", "UTF8", cwd=folder)
+
+
+@contextlib.contextmanager
+def quorum_postgres() -> Iterator[int]:
+    """The port of the primary, while it and its standbys run. All data goes in the end."""
+    folder = _folder()
     processes: list[subprocess.Popen[bytes]] = []
     bin_ = programs()
     try:
         primary, port = folder / "primary", free_port()
-        _run(str(bin_ / "initdb"), "-D", str(primary), "-U", "postgres", "-A", "trust", "--locale=C", "-E", "UTF8",
-             cwd=folder)
+        _make(folder, primary)
         processes.append(_start(folder, primary, port, ""))
         for name in ("standby1", "standby2"):
             target = folder / name

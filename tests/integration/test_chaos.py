@@ -1,4 +1,4 @@
-"""`tausql chaos` as a user runs it, on a real fleet: an adjudicator killed, a storage stopped, nothing lost."""
+"""`tausql chaos` as a user runs it, on a real fleet: killed, stopped, cut off, wiped, and nothing lost."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ import pytest
 from loadtest.tausql_fleet import running_fleet
 
 from tausql.chaos.report import Report
+from tausql.chaos.workloads import NAMES
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(180)]
 
-OPTIONS = "--faults kill:adjudicator,stop:storage --rounds 1 --seconds 90 --each-seconds 5 --hold-seconds 2 --clients 4"
+FAULTS = ("kill:adjudicator", "stop:storage", "wipe:journal", "wipe:storage", "cut-in:zone-a")
+OPTIONS = "--rounds 1 --seconds 90 --every 3 --hold-seconds 2 --clients 8 --rate 60"
 
 
 def test_chaos_finds_nothing_wrong_and_says_how_long_it_was_felt(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
-    with running_fleet("separate", plaintext=False) as fleet:
+    with running_fleet("separate", "--links", plaintext=False) as fleet:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "tausql.local.command", "chaos", "--data", str(fleet.folder)),
-                *OPTIONS.split(),
-                *("--rate", "50", "--report", str(path)),
+                *("--faults", ",".join(FAULTS), *OPTIONS.split(), "--report", str(path)),
             ],
             capture_output=True,
             text=True,
@@ -39,9 +40,8 @@ def test_chaos_finds_nothing_wrong_and_says_how_long_it_was_felt(tmp_path: Path)
     report = msgspec.json.decode(path.read_bytes(), type=Report)
     assert left == []
     assert report.passed
+    assert [load.load for load in report.loads] == [*NAMES, "inserts", "reads"]
     assert all(load.acknowledged > 50 for load in report.loads)
-    killed, stopped = report.faults
-    assert (killed.fault, killed.times) == ("kill:adjudicator", 1)
-    assert (stopped.fault, stopped.times) == ("stop:storage", 1)
-    assert killed.ready is not None
-    assert stopped.ready is not None
+    assert [(found.fault, found.times) for found in report.faults] == [(fault, 1) for fault in FAULTS]
+    assert all(found.ready is not None for found in report.faults)
+    assert [aim.verdict for aim in report.aims[:2]] == ["ok", "ok"]

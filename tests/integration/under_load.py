@@ -12,7 +12,7 @@ import httpx
 from loadtest.list_append import Workload
 from loadtest.tausql_fleet import Fleet
 
-from tausql.simulation.checker import check_history
+from tausql.checker.check import check_history
 
 from .order_load import OrderLoad, check_orders
 from .waiting import until

@@ -38,6 +38,6 @@ def test_reads_stay_local_and_the_lead_follows_the_distance(far):
 
 @pytest.mark.parametrize("seed", [4, 8, 12])
 def test_a_seed_passes(seed):
-    verdict = run_seed(seed, 4.0, regions="two")
+    verdict = run_seed(seed, 4.0, regions="two", workloads="lists")
     assert verdict.failure == ""
     assert verdict.acknowledged > 20

@@ -110,12 +110,14 @@
   value: {{ $peers | toJson | quote }}
 - name: TAUSQL_CONTROL_ADJUDICATOR_REGIONS
   value: {{ $root.Values.regions.adjudicators | toJson | quote }}
-{{- if include "tausql.warmPool" $root }}
-{{- $processor := $root.Values.processor }}
 - name: TAUSQL_CONTROL_LEASE
   value: {{ $fullname }}-control
 - name: TAUSQL_CONTROL_LEASE_SECONDS
   value: {{ include "tausql.text" $root.Values.control.leaseSeconds | quote }}
+- name: TAUSQL_CONTROL_SHARD_BYTES
+  value: {{ include "tausql.text" $root.Values.storage.shardBytes | quote }}
+{{- if include "tausql.warmPool" $root }}
+{{- $processor := $root.Values.processor }}
 - name: TAUSQL_CONTROL_PROCESSOR_DEPLOYMENT
   value: {{ $fullname }}-processor
 - name: TAUSQL_CONTROL_PROCESSOR_HPA

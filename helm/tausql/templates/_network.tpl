@@ -9,7 +9,7 @@ journal: {journal: [7400]}
 crossbar: {journal: [7400], adjudicator: [7400]}
 storage: {crossbar: [7400], storage: [7400]}
 timekeeper: {}
-control: {processor: [7400]}
+control: {control: [7400], processor: [7400]}
 {{- end -}}
 
 {{/* All edges of this release as JSON. */}}

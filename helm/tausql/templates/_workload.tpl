@@ -168,7 +168,8 @@ spec:
 {{- end -}}
 {{- end -}}
 
-{{/* Out at once, doubling; in one pod a minute, and only after a calm. */}}
+{{/* Out at once, doubling; in one pod a minute, and only after a calm; with no calm
+named, never by itself. */}}
 {{- define "tausql.scaling" -}}
 scaleUp:
   stabilizationWindowSeconds: 0
@@ -177,10 +178,14 @@ scaleUp:
     - {type: Percent, value: 100, periodSeconds: 15}
     - {type: Pods, value: 2, periodSeconds: 15}
 scaleDown:
+  {{- if .scaleInSeconds }}
   stabilizationWindowSeconds: {{ int .scaleInSeconds }}
   selectPolicy: Max
   policies:
     - {type: Pods, value: 1, periodSeconds: 60}
+  {{- else }}
+  selectPolicy: Disabled
+  {{- end }}
 {{- end -}}
 
 {{- define "tausql.scaledobject" -}}

@@ -98,7 +98,8 @@ class Conflicts:
             bucket = self._bucket = _Bucket(tau)
             self._buckets.append(bucket)
         start = bucket.start
-        bucket.high = tau
+        if tau > bucket.high:
+            bucket.high = tau
         cost = 0
         if writes:
             last = self._last_write
@@ -112,17 +113,36 @@ class Conflicts:
             last = self._last_share
             listed = bucket.shares
             for key in shares:
-                if last.get(key, -1) < start:
+                known = last.get(key, -1)
+                if known < start:
                     listed.append(key)
                     cost += KEY_COST_BYTES + len(key)
-                last[key] = tau
+                if known < tau:  # a share that was voted for may lie above: sharers do not refuse each other
+                    last[key] = tau
         if cost:
-            bucket.cost_bytes += cost
-            self.cost_bytes += cost
-            if self.cost_bytes > self._bytes_max:
-                self._shrink()
+            self._count(bucket, cost)
         if self._expired:
             self._sweep(SWEEP_KEYS)
+
+    def record_voted(self, tau: int, writes: Sequence[bytes], shares: Sequence[bytes]) -> None:
+        """The same for keys that were pending: `tau` is another stream's, and need not be the highest yet."""
+        bucket = self._bucket
+        if tau > bucket.high:
+            bucket.high = tau
+        for keys, last, listed in (
+            (writes, self._last_write, bucket.writes),
+            (shares, self._last_share, bucket.shares),
+        ):
+            for key in keys:
+                listed.append(key)
+                last[key] = max(tau, last.get(key, 0))
+        self._count(bucket, sum(KEY_COST_BYTES + len(key) for keys in (writes, shares) for key in keys))
+
+    def _count(self, bucket: _Bucket, cost_bytes: int) -> None:
+        bucket.cost_bytes += cost_bytes
+        self.cost_bytes += cost_bytes
+        if self.cost_bytes > self._bytes_max:
+            self._shrink()
 
     def prune(self, tau_now: int, keys_max: int = 4096) -> None:
         """Forget what is older than the window, removing at most about `keys_max` keys. Call a few times a second."""

@@ -17,6 +17,7 @@ from tausql.adjudicator.proposer import Proposer
 from tausql.protocol.adjudicator import Beat
 from tausql.protocol.tau import SHIFT, STREAM_MASK, TAU_MAX
 from tausql.runtime.check import I4, I5, check
+from tausql.runtime.fault_points import SKIP_A_BEAT, fault
 from tausql.runtime.host import ClockUnsure, Host, Timer
 
 BUSY_SECONDS = 0.1  # how long after something happened beats stay frequent
@@ -99,7 +100,7 @@ class Heartbeat:
 
     def now(self) -> None:
         """Close as much as may be closed now, and say so. Says nothing while the clock does not know the time."""
-        if not self.running:
+        if not self.running or fault(self._host, SKIP_A_BEAT):
             return
         try:
             latest = self._host.clock.now().latest

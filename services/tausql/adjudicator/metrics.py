@@ -29,6 +29,7 @@ class AdjudicatorMetrics:
         "commits",
         "epochs",
         "held",
+        "held_back",
         "history_keys",
         "judge_seconds",
         "lead_micros",
@@ -37,14 +38,24 @@ class AdjudicatorMetrics:
         "nudges",
         "outcomes",
         "quorum_seconds",
+        "ranges",
+        "ranges_given",
+        "ranges_taken",
+        "registered",
         "resends",
         "resignations",
+        "rounds",
         "sample",
+        "storage_lag_seconds",
         "streams_held",
         "takeover_seconds",
         "takeovers",
         "uncommitted",
         "unresolved",
+        "votes_expired",
+        "votes_given",
+        "votes_pending",
+        "votes_refused",
         "waited_for_limit",
     )
 
@@ -52,8 +63,17 @@ class AdjudicatorMetrics:
         self.commits = 0
         self.aborts = [0] * len(Reason)
         self.unresolved = 0
+        self.rounds = 0
+        self.votes_given = 0
+        self.votes_refused = 0
+        self.votes_expired = 0
+        self.votes_pending = 0
         self.waited_for_limit = 0
         self.outcomes = 0
+        self.ranges: dict[int, int] = {}
+        self.ranges_given = 0
+        self.ranges_taken = 0
+        self.registered = 0
         self.nudges = 0
         self.beats = 0
         self.appends = 0
@@ -73,6 +93,8 @@ class AdjudicatorMetrics:
         self.majority = 0
         self.history_keys = 0
         self.answers_waiting = 0
+        self.held_back = 0
+        self.storage_lag_seconds = 0.0
         self.append_seconds: dict[str, metrics.Histogram] = {}  # by journal replica
         self.judge_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
         self.quorum_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
@@ -97,6 +119,13 @@ class AdjudicatorMetrics:
         yield counter(prefix + "aborts_total", "Commits refused, by reason.", aborts, labels=("reason",))
         yield counter(prefix + "unresolved_total", "Commits in flight when their stream was lost.", self.unresolved)
         yield counter(prefix + "limit_waits_total", "Commits that waited for a higher limit.", self.waited_for_limit)
+        yield counter(prefix + "rounds_total", "Commits over several streams that votes were asked for.", self.rounds)
+        yield counter(prefix + "votes_given_total", "Votes given to other streams.", self.votes_given)
+        yield counter(prefix + "votes_refused_total", "Votes refused to other streams.", self.votes_refused)
+        text = "Votes given whose end was not heard of in time."
+        yield counter(prefix + "votes_expired_total", text, self.votes_expired)
+        yield counter(prefix + "ranges_given_total", "Key ranges given to another stream.", self.ranges_given)
+        yield counter(prefix + "ranges_taken_total", "Key ranges taken from another stream.", self.ranges_taken)
         yield counter(prefix + "outcomes_total", "Outcome calls answered.", self.outcomes)
         yield counter(prefix + "nudges_total", "Nudges received.", self.nudges)
         yield counter(prefix + "beats_total", "Heartbeats sent.", self.beats)
@@ -126,6 +155,8 @@ class AdjudicatorMetrics:
     def _streams(self, prefix: str) -> Iterator[metrics.Family]:
         gauge = metrics.gauge
         yield gauge(prefix + "stream_held", "1 where this process holds the stream.", _by(self.held), ("stream",))
+        yield gauge(prefix + "ranges", "Key ranges that a held stream judges.", _by(self.ranges), ("stream",))
+        yield gauge(prefix + "registered_streams", "Streams of the fleet, as far as is known here.", self.registered)
         yield gauge(prefix + "epoch", "Counter of the epoch held.", _by(self.epochs), ("stream",))
         text = "How far ahead of now the limit of a held stream lies; commits wait at 0."
         yield gauge(prefix + "limit_remaining_seconds", text, _by(self.limit_remaining_seconds), ("stream",))
@@ -140,6 +171,12 @@ class AdjudicatorMetrics:
         yield gauge(prefix + "journal_behind_records", text, behind, labels)
         yield gauge(prefix + "journal_majority", "Replicas that a commit needs.", self.majority)
         yield gauge(prefix + "history_keys", "Conflict keys remembered.", self.history_keys)
+        text = "Transactions voted for that have not come to an end."
+        yield gauge(prefix + "votes_pending", text, self.votes_pending)
+        text = "Commits held back now, because storage is far behind."
+        yield gauge(prefix + "held_back", text, self.held_back)
+        text = "How far storage is behind, where that is so much that commits are held back; else 0."
+        yield gauge(prefix + "storage_lag_seconds", text, self.storage_lag_seconds)
         yield gauge(prefix + "answers_waiting", "Commits judged and not answered yet.", self.answers_waiting)
 
 

@@ -27,7 +27,7 @@ class _Watch:
     def __init__(self, name: str, client: AdjudicatorClient) -> None:
         self.name = name
         self.client = client
-        self.held: set[int] = set()
+        self.held: dict[int, Holding] = {}  # by stream
         self.delay_seconds = REWATCH_SECONDS_MIN
         self.stream: Stream | None = None
         self.timer: Timer | None = None
@@ -35,15 +35,21 @@ class _Watch:
 
 class Others:
     """Watches all adjudicators of the map but the one named `own`. `let_go(stream, name)`: that one holds the stream
-    no more, by its own word or because it cannot be heard."""
+    no more, by its own word or because it cannot be heard. `told(holding)`: one says what it holds."""
 
-    __slots__ = ("_directory", "_host", "_let_go", "_network", "_own", "_stopped", "_watches")
+    __slots__ = ("_directory", "_host", "_let_go", "_network", "_own", "_stopped", "_told", "_watches")
 
     def __init__(
-        self, host: Host, network: Network, directory: Directory, own: str, let_go: Callable[[int, str], None]
+        self,
+        host: Host,
+        network: Network,
+        directory: Directory,
+        own: str,
+        let_go: Callable[[int, str], None],
+        told: Callable[[Holding], None],
     ) -> None:
         self._host, self._network, self._directory, self._own = host, network, directory, own
-        self._let_go = let_go
+        self._let_go, self._told = let_go, told
         self._stopped = False
         self._watches: dict[tuple[str, str], _Watch] = {}
 
@@ -58,6 +64,15 @@ class Others:
     def heard(self, name: str) -> bool:
         """Whether there is a connection to this one."""
         return any(watch.name == name and watch.client.channel.connected for watch in self._watches.values())
+
+    def holder(self, stream: int) -> AdjudicatorClient | None:
+        """Whoever says it holds `stream`: of several, the newest epoch. None: nobody that can be heard."""
+        best: _Watch | None = None
+        for watch in self._watches.values():
+            claim = watch.held.get(stream)
+            if claim is not None and (best is None or claim.epoch > best.held[stream].epoch):
+                best = watch
+        return best.client if best is not None else None
 
     def _joined(self, member: Member) -> None:
         key = (member.name, member.address)
@@ -84,9 +99,9 @@ class Others:
         def on_item(holding: Holding) -> None:
             watch.delay_seconds = REWATCH_SECONDS_MIN
             if holding.held:
-                watch.held.add(holding.stream)
-            elif holding.stream in watch.held:
-                watch.held.remove(holding.stream)
+                watch.held[holding.stream] = holding
+                self._told(holding)
+            elif watch.held.pop(holding.stream, None) is not None:
                 self._let_go(holding.stream, watch.name)
 
         def on_end(_: Failure | None) -> None:
@@ -100,7 +115,7 @@ class Others:
         watch.stream = watch.client.watch_holdings(on_item, on_end)
 
     def _lost(self, watch: _Watch) -> None:
-        held, watch.held = watch.held, set()
+        held, watch.held = watch.held, {}
         for stream in sorted(held):
             self._let_go(stream, watch.name)
 

@@ -24,6 +24,7 @@ from tausql.adjudicator.roster import Roster
 from tausql.protocol.journal import Append, Appended, Epoch, Record, Status
 from tausql.rpc.interface import Encoded
 from tausql.runtime.check import I1, I4, check
+from tausql.runtime.fault_points import SMALL_BATCH, fault
 from tausql.runtime.host import Host
 
 _TRIAL_BYTES_MAX = 64 << 10  # payload for a replica that may not even be there
@@ -189,7 +190,8 @@ class Proposer:
             made = built.get((first, limit, trusted))
             if made is None:
                 bytes_max = limits.append_bytes_max if trusted else min(_TRIAL_BYTES_MAX, limits.append_bytes_max)
-                records = log.block(first, bytes_max, limits.append_records_max)
+                records_max = 1 if fault(self._host, SMALL_BATCH) else limits.append_records_max
+                records = log.block(first, bytes_max, records_max)
                 made = built[first, limit, trusted] = self._encode(first, records, limit)
             self._transmit(replica, first, made[1], made[0], limit)
 

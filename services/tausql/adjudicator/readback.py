@@ -40,7 +40,7 @@ class Readback:
         self._deadline_seconds = deadline_seconds
         self._turn = 0
 
-    def read(self, seq: int, holders: Sequence[int], tag: int, done: ReadDone) -> bool:
+    def read(self, seq: int, holders: Sequence[int], tag: int, done: ReadDone, bytes_max: int = 0) -> bool:
         """Ask one of `holders` (replicas known to hold our log), or the source, for the records from `seq` on. False:
         there is nobody to ask but the replica `tag` itself."""
         known = [index for index in holders if index != tag] or [self._source]
@@ -48,7 +48,7 @@ class Readback:
         replica = known[self._turn % len(known)]
         if replica == tag:
             return False
-        request = ReadLog(self._roster.fleet, self._stream, seq, self._bytes_max)
+        request = ReadLog(self._roster.fleet, self._stream, seq, bytes_max or self._bytes_max)
         client = self._roster.clients[replica]
         client.read_log(request, self._deadline_seconds, partial(self._got, tag, seq, done))
         return True

@@ -20,36 +20,48 @@ def cluster_of(key: bytes) -> int:
 
 
 class SchemaChanges:
-    """Newest change tau per cluster and relation, above the floor."""
+    """Newest change tau per cluster and relation, above the floor; and the changes that are voted for and pending."""
 
-    __slots__ = ("_newest", "_relations_max", "floor")
+    __slots__ = ("_newest", "_pending", "_relations_max", "floor")
 
     def __init__(self, floor: int, relations_max: int = 100_000) -> None:
         self.floor = floor  # what is forgotten lies at or below it
         self._relations_max = relations_max
         self._newest: dict[int, int] = {}  # cluster << 32 | relation -> tau
+        self._pending: set[int] = set()  # cluster << 32 | relation
 
     def __len__(self) -> int:
         return len(self._newest)
 
     def find(self, tau_start: int, key: bytes, relied_on: Sequence[int]) -> int | None:
-        """The first relation, of the cluster that `key` belongs to, changed after `tau_start`, or None. Only meaningful
-        for tau_start above `floor`."""
-        newest = self._newest
-        if newest:
+        """The first relation, of the cluster that `key` belongs to, that has changed after `tau_start` or is about to,
+        or None. Only meaningful for tau_start above `floor`."""
+        newest, pending = self._newest, self._pending
+        if newest or pending:
             cluster = cluster_of(key) << _RELATION_BITS
             for relation in relied_on:
-                if newest.get(cluster | relation, 0) > tau_start:
+                if newest.get(cluster | relation, 0) > tau_start or cluster | relation in pending:
                     return relation
         return None
 
+    def reserve(self, key: bytes, changes: Sequence[int]) -> None:
+        """A change of these relations is voted for: `find` has just said that none is pending (whoever changes a
+        relation relies on it)."""
+        cluster = cluster_of(key) << _RELATION_BITS
+        self._pending.update(cluster | relation for relation in changes)
+
+    def release(self, key: bytes, changes: Sequence[int]) -> None:
+        """That change is settled."""
+        cluster = cluster_of(key) << _RELATION_BITS
+        self._pending.difference_update(cluster | relation for relation in changes)
+
     def record(self, tau: int, key: bytes, changes: Sequence[int]) -> None:
-        """These relations of the cluster that `key` belongs to changed at `tau`, the highest yet."""
+        """These relations of the cluster that `key` belongs to changed at `tau`."""
         newest = self._newest
         cluster = cluster_of(key) << _RELATION_BITS
         for relation in changes:
-            newest.pop(cluster | relation, None)  # so that the dictionary stays in tau order
-            newest[cluster | relation] = tau
+            before = newest.pop(cluster | relation, 0)  # so that the dictionary stays (nearly) in tau order
+            newest[cluster | relation] = max(tau, before)
         while len(newest) > self._relations_max:
             oldest = next(iter(newest))
             self.floor = max(self.floor, newest.pop(oldest))

@@ -7,13 +7,18 @@ from functools import partial
 from typing import Any
 
 from tausql.adjudicator.bounds import TenureLimits
+from tausql.adjudicator.colleagues import OtherHolders
+from tausql.adjudicator.estate import EstateLimits
 from tausql.adjudicator.lead import Lead
 from tausql.adjudicator.metrics import AdjudicatorMetrics
 from tausql.adjudicator.others import Others
-from tausql.adjudicator.placement import ranges_of
+from tausql.adjudicator.ownership import STREAM_OF_REGISTRY
+from tausql.adjudicator.pace import Pace, PaceLimits
+from tausql.adjudicator.preference import Preference
 from tausql.adjudicator.proposer import ProposerLimits
 from tausql.adjudicator.roster import Roster
 from tausql.adjudicator.settings import AdjudicatorSettings
+from tausql.adjudicator.surroundings import Streams
 from tausql.adjudicator.takeover import Candidate, CandidateLimits, Won
 from tausql.adjudicator.tenure import Tenure
 from tausql.adjudicator.watchers import Watchers
@@ -22,10 +27,15 @@ from tausql.protocol.adjudicator import (
     Beat,
     Commit,
     Holding,
+    Lag,
     Nudge,
     Outcome,
     Reason,
+    Settle,
+    StreamSealed,
+    TakeRange,
     Undecided,
+    Vote,
     WatchBeats,
     WatchHoldings,
 )
@@ -34,6 +44,7 @@ from tausql.protocol.journal import Description, JournalClient
 from tausql.protocol.tau import micros_of
 from tausql.rpc.interface import Network, Peer, Reply, Routes, Sink
 from tausql.runtime import logs
+from tausql.runtime.fault_points import DROP_A_NUDGE, fault
 from tausql.runtime.fleet import Directory
 from tausql.runtime.host import ClockUnsure, Host
 from tausql.runtime.process import Process
@@ -41,6 +52,7 @@ from tausql.runtime.process import Process
 _DESCRIBE_SECONDS = 0.05  # between questions to a journal that cannot say yet which fleet it is; doubled each time
 _DESCRIBE_SECONDS_MAX = 1.0
 _WRITER_BITS = 63
+_PREFER_SECONDS = 1.0
 
 log = logs.get("adjudicator")
 
@@ -60,22 +72,28 @@ class AdjudicatorService:
         self.metrics = AdjudicatorMetrics()
         self.metrics.sample = self._sample
         self._appends_before = [0, 0]  # appends and resends of epochs that are over
+        self._moves_before = [0, 0]  # ranges given and taken in them
         self.member = member if member is not None else _member_of(fleet.fleet, host)
         members = sorted(fleet.fleet.journal, key=lambda one: one.name)  # fixed at genesis, however the map changes
         clients = [JournalClient(network.connect(one.address, "journal")) for one in members]
         self.roster = Roster([one.name for one in members], clients)
         self.tenures: dict[int, Tenure] = {}
-        self.candidates: list[Candidate] = []
-        self._others = Others(host, network, fleet, self.member.name, self._let_go)
+        self.candidates: dict[int, Candidate] = {}
+        self._others = Others(host, network, fleet, self.member.name, self._let_go, self._told)
+        self._preference = Preference(self.member.name, self._others.heard)
+        self.streams = Streams(
+            host, fleet, self.roster, self.tenures, self._others, self._streams_changed, self._read_end
+        )
+        self._colleagues = OtherHolders(self.tenures, self._others)
         self._far: frozenset[str] = frozenset()  # crossbars of other regions
         self._map_changed()
         fleet.watch(self._map_changed)
         self._holdings = Watchers(settings.watchers_max)
         self._beats = Watchers(settings.watchers_max)
-        self._leads = [
-            Lead(settings.lead_start_micros, settings.lead_way_micros, settings.lead_micros_max)
-            for _ in range(fleet.fleet.streams)
-        ]
+        self._leads: dict[int, Lead] = {}
+        pace = PaceLimits(settings.storage_lag_seconds, settings.storage_hold_seconds_max, settings.waiting_max)
+        self.pace = Pace(host, pace, self._held)
+        self._writer = host.random.getrandbits(_WRITER_BITS)
         self._complaints: dict[int, str] = {}
         self._leaving = False
         self._idle = asyncio.Event()
@@ -98,7 +116,7 @@ class AdjudicatorService:
 
     def status(self) -> dict[str, Any]:
         streams = []
-        for stream, candidate in enumerate(self.candidates):
+        for stream, candidate in sorted(self.candidates.items()):
             tenure = self.tenures.get(stream)
             one: dict[str, Any] = {"stream": stream, "held": tenure is not None and tenure.serving}
             if tenure is None:
@@ -114,9 +132,23 @@ class AdjudicatorService:
                     "commit_seq": proposer.commit_seq,
                     "lead_micros": tenure.lead.micros,
                     "matches": {self.roster.names[one.index]: one.match for one in proposer.replicas},
+                    **self._owning(tenure),
                 }
             streams.append(one)
         return {"name": self.member.name, "fleet": self.roster.fleet, "streams": streams}
+
+    def _owning(self, tenure: Tenure) -> dict[str, Any]:
+        """What control plans by: the ranges of a stream, how busy they are, and who else there is."""
+        owned, load = tenure.estate.current, tenure.docket.load
+        wanted = [one for one in self.streams.wanted.placement if one.stream == tenure.stream]
+        told: dict[str, Any] = {
+            "commits": load.total,
+            "ranges": load.rows(((one.low, one.high) for one in owned.owned), wanted),
+            "given": [{"low": one.low.hex(), "high": one.high.hex(), "to": one.to} for one in owned.given],
+        }
+        if tenure.estate.streams:
+            told["registered"] = [one.stream for one in tenure.estate.streams]
+        return told
 
     async def drain(self) -> None:
         """Hand every stream over and return when none is held any more."""
@@ -126,7 +158,7 @@ class AdjudicatorService:
     def hand_over(self) -> None:
         """Stop being a candidate, and end what is held in good order."""
         self._leaving = True
-        for candidate in self.candidates:
+        for candidate in self.candidates.values():
             candidate.stop()
         for tenure in list(self.tenures.values()):
             tenure.hand_over()
@@ -137,7 +169,7 @@ class AdjudicatorService:
         """End at once."""
         self._leaving = True
         self._others.stop()
-        for candidate in self.candidates:
+        for candidate in self.candidates.values():
             candidate.stop()
         for tenure in list(self.tenures.values()):
             tenure.end("stopped")
@@ -164,55 +196,96 @@ class AdjudicatorService:
 
     def _stand(self) -> None:
         """The fleet is known: be a candidate."""
+        self._stand_for(STREAM_OF_REGISTRY, 0)
+        self._streams_changed()
+        self.fleet.watch(self._rerank)
+        self._others.start()
+        self.host.later(_PREFER_SECONDS, self._prefer)
+
+    def _stand_for(self, stream: int, start: int) -> None:
         settings = self.settings
-        writer = self.host.random.getrandbits(_WRITER_BITS)
         limits = CandidateLimits(settings.probe_seconds, settings.standby_seconds)._replace(
             patience_seconds=settings.patience_seconds
         )
-        for stream in range(self.fleet.fleet.streams):
-            rank = self._rank(stream)
-            won = partial(self._won, stream)
-            candidate = Candidate(self.host, self.member.name, self.roster, stream, rank, writer, limits, won)
-            self.candidates.append(candidate)
-            candidate.resume()
-        self.fleet.watch(self._rerank)
-        self._others.start()
+        won = partial(self._won, stream)
+        name, rank = self.member.name, self._rank(stream)
+        candidate = Candidate(self.host, name, self.roster, stream, rank, self._writer, limits, won)
+        candidate.start = start
+        self.candidates[stream] = candidate
+        candidate.resume()
+
+    def _streams_changed(self) -> None:
+        """Be a candidate for every registered stream, and for no other."""
+        if self._leaving or not self.roster.ready:
+            return
+        registered = self.streams.registered
+        for stream, start in registered.items():
+            if stream not in self.candidates and not self.streams.has_ended(stream):
+                self._stand_for(stream, start)
+        for stream in [one for one in self.candidates if one not in registered]:
+            self.candidates.pop(stream).stop()
+
+    def _read_end(self, stream: int) -> None:
+        """What did a stream own at its end? Winning it tells; as nothing can follow its end, that changes nothing."""
+        if stream not in self.candidates and not self._leaving and self.roster.ready:
+            self._stand_for(stream, 0)
+
+    def _told(self, holding: Holding) -> None:
+        """Another one holds a stream: there may be something to give to it."""
+        self.streams.hear(holding)
+        self._poke()
+
+    def _poke(self) -> None:
+        for tenure in list(self.tenures.values()):
+            tenure.estate.tick()
+
+    def _prefer(self) -> None:
+        """Hand over what somebody else is to hold."""
+        if self._leaving:
+            return
+        self.host.later(_PREFER_SECONDS, self._prefer)
+        now = self.host.monotonic()
+        for stream, tenure in list(self.tenures.items()):
+            if tenure.serving and self._preference.due(self.fleet.fleet, stream, now):
+                log.info("a stream is handed over to whom the map prefers", stream=stream)
+                tenure.hand_over()
 
     def _rank(self, stream: int) -> int:
         """How many others are to be preferred as holders of `stream`."""
-        return len(self._preferred(stream))
-
-    def _preferred(self, stream: int) -> list[str]:
-        """The others that are to be preferred, by name: the streams are dealt out round by round."""
-        names = [one.name for one in sorted(self.fleet.fleet.adjudicator, key=lambda one: (one.index, one.name))]
-        if not names:
-            return []
-        first = stream % len(names)
-        order = names[first:] + names[:first]
-        return order[: order.index(self.member.name)] if self.member.name in order else order
+        return len(self._preference.before(self.fleet.fleet, stream))
 
     def _let_go(self, stream: int, name: str) -> None:
         """Another one holds `stream` no more: no need to wait for those that cannot be there."""
-        if stream < len(self.candidates) and not self._leaving:
-            present = [one for one in self._preferred(stream) if one != name and self._others.heard(one)]
+        if stream in self.candidates and not self._leaving:
+            before = self._preference.before(self.fleet.fleet, stream)
+            present = [one for one in before if one != name and self._others.heard(one)]
             self.candidates[stream].hurry(len(present))
 
     def _rerank(self) -> None:
-        for stream, candidate in enumerate(self.candidates):
+        for stream, candidate in self.candidates.items():
             candidate.rank = self._rank(stream)
+        self._poke()
 
     # holding
 
     def _won(self, stream: int, won: Won) -> None:
         log.info("epoch granted", stream=stream, epoch=won.epoch[0], last_seq=won.log.last_seq, floor=won.floor)
         settings = self.settings
+        if stream not in self.streams.registered:
+            if won.sealed:  # and on a majority, or it would be registered
+                self.streams.ended(stream, won.ownership)
+                self.candidates.pop(stream).stop()
+            else:
+                self.candidates[stream].lost()
+            return
+        if stream not in self._leads:
+            self._leads[stream] = Lead(settings.lead_start_micros, settings.lead_way_micros, settings.lead_micros_max)
         tenure = Tenure(
             self.host,
             self.member.name,
             self.roster,
             stream,
             won,
-            ranges_of(stream, settings.placement),
             self._leads[stream],
             TenureLimits(
                 (settings.transaction_seconds_max + settings.window_margin_seconds) * 1_000_000,
@@ -232,15 +305,21 @@ class AdjudicatorService:
             ),
             self.metrics,
             self,
+            self._colleagues,
+            self.streams,
+            EstateLimits(settings.ownership_seconds, settings.seal_seconds),
         )
         self.tenures[stream] = tenure
         tenure.begin()
 
     def held(self, holding: Holding) -> None:
-        """A tenure begins to serve, or ceases to."""
-        if holding.held:
+        """A tenure begins to serve, or ceases to, or judges other ranges than before."""
+        before = self._holdings.latest.get(holding.stream)
+        if holding.held and not (isinstance(before, Holding) and before.held and before.epoch == holding.epoch):
             self.metrics.takeovers += 1
             log.info("stream held", stream=holding.stream, epoch=holding.epoch[0], floor=holding.floor)
+            self.host.soon(self._poke)
+        self.streams.hear(holding)
         self._holdings.publish(holding.stream, holding)
         self.metrics.streams_held = sum(tenure.serving for tenure in self.tenures.values())
 
@@ -253,10 +332,16 @@ class AdjudicatorService:
         self.metrics.resignations += 1
         self._appends_before[0] += tenure.proposer.appends
         self._appends_before[1] += tenure.proposer.resends
+        self._moves_before[0] += tenure.estate.given
+        self._moves_before[1] += tenure.estate.taken
         del self.tenures[tenure.stream]
         self._beats.latest.pop(tenure.stream, None)
+        if tenure.sealed is not None:
+            self.streams.ended(tenure.stream, tenure.estate.current, tenure.sealed)
         if not self._leaving:
-            self.candidates[tenure.stream].lost()
+            candidate = self.candidates.get(tenure.stream)
+            if candidate is not None and tenure.sealed is None:
+                candidate.lost()
         elif not self.tenures:
             self._idle.set()
 
@@ -269,11 +354,17 @@ class AdjudicatorService:
         proposers = [tenure.proposer for tenure in tenures.values()]
         metrics.appends = self._appends_before[0] + sum(one.appends for one in proposers)
         metrics.resends = self._appends_before[1] + sum(one.resends for one in proposers)
+        metrics.ranges_given = self._moves_before[0] + sum(one.estate.given for one in tenures.values())
+        metrics.ranges_taken = self._moves_before[1] + sum(one.estate.taken for one in tenures.values())
+        metrics.ranges = {one.stream: len(one.estate.current.owned) for one in tenures.values() if one.serving}
+        metrics.registered = len(self.streams.registered)
         metrics.majority = roster.majority
-        metrics.held = {stream: stream in tenures and tenures[stream].serving for stream in range(len(self.candidates))}
+        metrics.held = {stream: stream in tenures and tenures[stream].serving for stream in self.candidates}
         serving = {stream: tenure for stream, tenure in tenures.items() if tenure.serving}
         metrics.epochs = {stream: tenure.epoch[0] for stream, tenure in serving.items()}
+        metrics.held_back, metrics.storage_lag_seconds = self.pace.held, self.pace.lag_seconds
         metrics.answers_waiting = sum(len(tenure.answers) for tenure in tenures.values())
+        metrics.votes_pending = sum(len(tenure.docket.votes) for tenure in tenures.values())
         metrics.history_keys = sum(tenure.history_keys for tenure in serving.values())
         metrics.acknowledging = {
             (stream, roster.names[one.index]): one.trusted and not one.failures
@@ -301,9 +392,15 @@ class AdjudicatorService:
 
     def _routes(self) -> Routes:
         return Routes(
-            calls={Commit: self._commit, Outcome: self._outcome},
+            calls={
+                Commit: self._commit,
+                Vote: self._vote,
+                Outcome: self._outcome,
+                TakeRange: self._take_range,
+                StreamSealed: self._stream_sealed,
+            },
             streams={WatchHoldings: self._watch_holdings, WatchBeats: self._watch_beats},
-            casts={Nudge: self._nudge},
+            casts={Nudge: self._nudge, Settle: self._settle, Lag: self._lag},
         )
 
     def _commit(self, request: Commit, reply: Reply) -> None:
@@ -311,15 +408,55 @@ class AdjudicatorService:
         if tenure is None:
             self.metrics.aborts[Reason.not_holder] += 1
             reply.answer(Aborted(Reason.not_holder))
+        elif self.pace.slow:
+            self.pace.hold(request, reply)
         else:
-            tenure.commit(request, reply)
+            tenure.docket.commit(request, reply)
+
+    def _held(self, request: Commit, reply: Reply) -> None:
+        """A commit that was held back goes on."""
+        tenure = self.tenures.get(request.stream)
+        if tenure is None:
+            self.metrics.aborts[Reason.not_holder] += 1
+            reply.answer(Aborted(Reason.not_holder))
+        else:
+            tenure.docket.commit(request, reply)
+
+    def _lag(self, lag: Lag, _: Peer) -> None:
+        self.pace.hear(lag)
+
+    def _vote(self, request: Vote, reply: Reply) -> None:
+        tenure = self.tenures.get(request.stream)
+        if tenure is None:
+            reply.answer(Aborted(Reason.not_holder))
+        else:
+            tenure.docket.vote(request, reply)
+
+    def _take_range(self, request: TakeRange, reply: Reply) -> None:
+        tenure = self.tenures.get(request.to)
+        if tenure is None:
+            reply.answer(Undecided())
+        else:
+            tenure.estate.take(request, reply)
+
+    def _stream_sealed(self, request: StreamSealed, reply: Reply) -> None:
+        tenure = self.tenures.get(STREAM_OF_REGISTRY)
+        if tenure is None:
+            reply.answer(Undecided())
+        else:
+            tenure.estate.remove(request, reply)
+
+    def _settle(self, verdict: Settle, _: Peer) -> None:
+        tenure = self.tenures.get(verdict.stream)
+        if tenure is not None:
+            tenure.docket.settle(verdict)
 
     def _outcome(self, request: Outcome, reply: Reply) -> None:
         self.metrics.outcomes += 1
         tenure = self.tenures.get(request.stream)
         if tenure is not None:
             reply.answer(tenure.outcome(request))
-        elif request.stream < len(self.candidates):
+        elif request.stream in self.candidates:
             reply.answer(Undecided(self.candidates[request.stream].holder))
         else:
             reply.answer(Undecided())
@@ -333,7 +470,7 @@ class AdjudicatorService:
     def _nudge(self, nudge: Nudge, peer: Peer) -> None:
         self.metrics.nudges += 1
         tenure = self.tenures.get(nudge.stream)
-        if tenure is not None:
+        if tenure is not None and not fault(self.host, DROP_A_NUDGE):
             if peer.name in self._far:
                 self._nudged_from_far(tenure, nudge, peer.name)
             tenure.nudge(nudge.tau)

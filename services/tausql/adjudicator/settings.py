@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tausql.adjudicator.placement import EVERYTHING, Range
 from tausql.runtime.settings import ServiceSettings, settings_for
 
 
@@ -13,9 +12,15 @@ class AdjudicatorSettings(ServiceSettings):
 
     model_config = settings_for("ADJUDICATOR")
 
-    placement: dict[int, tuple[Range, ...]] = Field(
-        default={0: EVERYTHING},
-        description="Key ranges [low, high) by stream, for conflict detection; a stream not named owns nothing.",
+    ownership_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="What a stream owns is written again after so long, if anything was: what precedes it may then go.",
+    )
+    seal_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        description="A stream that is to go owns nothing for so long before it ends: nobody has questions left then.",
     )
     transaction_seconds_max: int = Field(
         default=300, ge=1, description="Longest transaction: DSQL's limit of five minutes."
@@ -51,6 +56,15 @@ class AdjudicatorSettings(ServiceSettings):
         "60 ms apart, there and back again and on to the readers.",
     )
     waiting_max: int = Field(default=4096, ge=1, description="Commits that may wait for a higher limit.")
+    storage_lag_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="Commits are held back while what the slowest storage replica holds durably is further behind; "
+        "half of what the crossbars hold the log for a replica that is silent.",
+    )
+    storage_hold_seconds_max: float = Field(
+        default=1.0, ge=0, description="How long a commit is held back at twice that lag, and beyond."
+    )
     uncommitted_max: int = Field(default=8192, ge=1, description="Records enqueued and not on a majority yet.")
     uncommitted_bytes_max: int = Field(default=64 << 20, ge=16 << 20, description="Their bytes.")
     append_bytes_max: int = Field(

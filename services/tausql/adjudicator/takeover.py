@@ -14,9 +14,21 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tausql.adjudicator.log import Log
+from tausql.adjudicator.ownership import begun, genesis, ownership_of, repeated
 from tausql.adjudicator.readback import Readback
 from tausql.adjudicator.roster import Roster
-from tausql.protocol.journal import Epoch, EpochEnd, Kind, Open, Opened, Probe, Probed, Record, Status
+from tausql.protocol.journal import (
+    Epoch,
+    EpochEnd,
+    Kind,
+    Open,
+    Opened,
+    Ownership,
+    Probe,
+    Probed,
+    Record,
+    Status,
+)
 from tausql.runtime.host import Host, Timer
 
 
@@ -36,14 +48,16 @@ class CandidateLimits(NamedTuple):
 
 class Won(NamedTuple):
     """A majority granted `epoch`. `log` is what it adopts, `floor` what it starts above, `last_tau` the tau of the
-    log's last record (0 = not known)."""
+    log's last record (0 = not known). `ownership`: what the log says last. `sealed`: nothing may follow any more."""
 
     epoch: Epoch
     log: Log
     readback: Readback
     source: int
     floor: int
-    last_tau: int = 0
+    last_tau: int
+    ownership: Ownership
+    sealed: bool = False
 
 
 class Candidate:
@@ -73,6 +87,7 @@ class Candidate:
         "attempts",
         "holder",
         "rank",
+        "start",
     )
 
     def __init__(
@@ -89,6 +104,7 @@ class Candidate:
         self._host, self._name, self._roster, self._stream, self._writer = host, name, roster, stream, writer
         self.rank = rank
         self._limits, self._on_won = limits, on_won
+        self.start = 0  # of a stream: its first epoch begins above it
         self._counter = 0  # the highest epoch counter seen or used: every attempt takes a new one
         self._round = 0  # answers to an earlier round are void
         self._waiting = 0
@@ -234,28 +250,55 @@ class Candidate:
         everything that was ever handed out."""
         source = max(grants, key=lambda index: _end(grants[index]))
         chosen = grants[source]
-        last_epoch, last_seq = _end(chosen)
+        _, last_seq = _end(chosen)
         floor = max(grant.limit for grant in grants.values())
         log = Log(chosen.history, last_seq, chosen.trim_epoch, chosen.trim_seq, floor)
         readback = Readback(self._roster, self._stream, log, source)
         last_tau = max(grant.last_tau for grant in grants.values() if _end(grant) == _end(chosen))
-        won = Won(epoch, log, readback, source, floor, last_tau)
-        if last_seq <= chosen.trim_seq:
-            self._win(won)
+        won = Won(epoch, log, readback, source, floor, last_tau, genesis(self._stream))
+        if last_seq == 0:
+            log.tau = max(floor, self.start)
+            self._win(won._replace(floor=log.tau))
             return
-        readback.read(last_seq, (), -1, partial(self._read_end, self._round, won, last_epoch))
+        alike = [index for index, grant in grants.items() if _end(grant) == _end(chosen)]
+        self._read(won, alike, last_seq, partial(self._adopt_end, won, alike, chosen.ownership_seq))
 
-    def _read_end(
-        self, number: int, won: Won, last_epoch: Epoch, _: int, __: int, records: list[Record] | None
-    ) -> None:
-        """A planned handover says how far its epoch went: the next may start there instead of at the limit."""
-        if number != self._round or not self.active:
-            return
-        if records and records[-1].kind == Kind.epoch_end and records[-1].epoch == last_epoch:
-            high = msgspec.msgpack.decode(records[-1].payload, type=EpochEnd).high
-            won.log.tau = high
-            won = won._replace(floor=high)
-        self._win(won)
+    def _read(self, won: Won, alike: list[int], seq: int, then: Callable[[Record], None]) -> None:
+        """Have the record at `seq` of the adopted log from one of the replicas that granted with it, or the next."""
+        number, tries = self._round, iter(range(len(alike)))
+
+        def ask() -> None:
+            if next(tries, None) is None:
+                self._fail()
+            else:
+                won.readback.read(seq, alike, -1, got, bytes_max=1)
+
+        def got(_: int, __: int, records: list[Record] | None) -> None:
+            if number != self._round or not self.active:
+                return
+            if records:
+                then(records[0])
+            else:
+                ask()
+
+        ask()
+
+    def _adopt_end(self, won: Won, alike: list[int], ownership_seq: int, last: Record) -> None:
+        """A planned handover says how far its epoch went: the next may start there instead of at the limit. Who judges
+        what is nowhere but in the log: without that nothing may begin."""
+        if last.kind == Kind.epoch_end:
+            end = msgspec.msgpack.decode(last.payload, type=EpochEnd)
+            won.log.tau = end.high
+            won = won._replace(floor=end.high, sealed=end.sealed)
+        if last.seq == ownership_seq:
+            self._adopt_ownership(won, last)
+        elif ownership_seq:
+            self._read(won, alike, ownership_seq, partial(self._adopt_ownership, won))
+        else:
+            self._fail()
+
+    def _adopt_ownership(self, won: Won, record: Record) -> None:
+        self._win(won._replace(ownership=repeated(begun(ownership_of(record), won.floor))))
 
     def _win(self, won: Won) -> None:
         self.active = False

@@ -2,7 +2,8 @@
 
 Counting failed requests would not tell: a database that answers nothing for ten seconds fails one request a client. And
 an average over the run hides what one fault did. So each fault has a window, from when it struck to when the next one
-did, and of a gap it is charged what lies in its window: a gap that goes on over the next fault is shared.
+did. A gap is charged to the fault in whose window it began, up to the first strike within it, and all the rest to the
+fault that struck then: further ones that strike while nobody is served anyway are charged nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
+
+INFINITY = float("inf")
 
 
 class Away(NamedTuple):
@@ -45,3 +48,29 @@ def away(streams: Iterable[Sequence[float]], begun: float, until: float) -> Away
     every = list(streams)
     database = longest_away(sorted(at for stream in every for at in stream), begun, until)
     return Away(database, max([database, *(longest_away(stream, begun, until) for stream in every)]))
+
+
+def longest_each(successes: Sequence[float], strikes: Sequence[float], end: float) -> list[float]:
+    """For each of `strikes` (sorted instants) the longest gap charged to it, in seconds beyond the usual."""
+    usual = usual_gap(successes)
+    longest = [0.0] * len(strikes)
+    for begun, until in pairwise([-INFINITY, *successes, end]):
+        first = bisect_right(strikes, begun)  # that lies in this gap
+        if first < len(strikes) and strikes[first] < until:
+            longest[first] = max(longest[first], until - max(begun, strikes[first] - usual) - usual)
+            until = strikes[first]
+        if first and begun != -INFINITY:
+            longest[first - 1] = max(longest[first - 1], until - begun - usual)
+    return longest
+
+
+class Charged:
+    """Of several probes of one kind, what is charged to each of `strikes`."""
+
+    def __init__(self, streams: Iterable[Sequence[float]], strikes: Sequence[float], end: float) -> None:
+        every = list(streams)
+        database = longest_each(sorted(at for stream in every for at in stream), strikes, end)
+        clients = [longest_each(stream, strikes, end) for stream in every]
+        self.each = [
+            Away(found, max([found, *(client[at] for client in clients)])) for at, found in enumerate(database)
+        ]

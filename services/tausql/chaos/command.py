@@ -20,9 +20,9 @@ import typer
 if TYPE_CHECKING:
     from tausql.chaos.driver import Target
     from tausql.chaos.faults import Backend, Plan
-    from tausql.chaos.lists import Ledger
     from tausql.chaos.report import Report
     from tausql.chaos.run import Work
+    from tausql.checker.history import Attempt
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 NOT_BEGUN = 2
@@ -66,24 +66,32 @@ def chaos(
     sslrootcert: Annotated[str, typer.Option(envvar=_env("SSLROOTCERT"), help="As in libpq.")] = "",
     faults: Annotated[
         str,
-        typer.Option(envvar=_env("FAULTS"), help="`kill,stop:adjudicator`: kinds, of everything or one service; none."),
+        typer.Option(
+            envvar=_env("FAULTS"), help="`kill,stop:adjudicator,cut:zone-a`: kinds, of everything or of one; all; none."
+        ),
     ] = "kill",
     seconds: Annotated[float, typer.Option(min=1, envvar=_env("SECONDS"), help="Longest time of the run.")] = 120.0,
     each_seconds: Annotated[
-        float, typer.Option(min=0.1, envvar=_env("EACH_SECONDS"), help="Between two faults, at least.")
+        float,
+        typer.Option("--every", "--each-seconds", min=0.1, envvar=_env("EVERY"), help="Seconds between two faults."),
     ] = 10.0,
     hold_seconds: Annotated[
-        float, typer.Option(min=0.1, envvar=_env("HOLD_SECONDS"), help="How long stop, cordon and node last.")
+        float, typer.Option(min=0.1, envvar=_env("HOLD_SECONDS"), help="How long stop, cut, slow, cordon, node last.")
     ] = 5.0,
     rounds: Annotated[int, typer.Option(min=0, envvar=_env("ROUNDS"), help="Of all faults; 0: until time is up.")] = 0,
     shuffle: Annotated[bool, typer.Option("--shuffle", envvar=_env("SHUFFLE"), help="Seeded random order.")] = False,
     overlap: Annotated[
         bool, typer.Option("--overlap", envvar=_env("OVERLAP"), help="Do not wait until the fleet is whole again.")
     ] = False,
-    clients: Annotated[int, typer.Option(min=1, max=1000, envvar=_env("CLIENTS"), help="That append to lists.")] = 8,
-    rate: Annotated[float, typer.Option(min=0.1, envvar=_env("RATE"), help="Their transactions a second.")] = 100.0,
+    workloads: Annotated[
+        str, typer.Option(envvar=_env("WORKLOADS"), help="Which clients share, of: lists, registers, bank, index.")
+    ] = "lists,registers,bank,index",
+    clients: Annotated[int, typer.Option(min=1, max=1000, envvar=_env("CLIENTS"), help="Besides the probes.")] = 8,
+    rate: Annotated[
+        float, typer.Option(min=0.1, envvar=_env("RATE"), help="Their transactions a second, together.")
+    ] = 100.0,
     keys: Annotated[
-        int, typer.Option(min=1, max=10_000, envvar=_env("KEYS"), help="Lists at once; fewer conflict more.")
+        int, typer.Option(min=1, max=10_000, envvar=_env("KEYS"), help="Lists and registers; fewer conflict more.")
     ] = 16,
     probes: Annotated[int, typer.Option(min=1, max=100, envvar=_env("PROBES"), help="Readers, and writers.")] = 2,
     probe_rate: Annotated[float, typer.Option(min=0.1, envvar=_env("PROBE_RATE"), help="Of each, a second.")] = 20.0,
@@ -102,7 +110,10 @@ def chaos(
         list[Path] | None, typer.Option(envvar=_env("REPORT"), help="Also write it here: .json, .md, or text.")
     ] = None,
     history: Annotated[
-        Path | None, typer.Option(envvar=_env("HISTORY"), help="Write every list transaction here, a JSON a line.")
+        Path | None,
+        typer.Option(
+            envvar=_env("HISTORY"), help="Write every transaction of lists and registers here, a JSON a line."
+        ),
     ] = None,
 ) -> None:
     """Break a running fleet under a checked workload; say whether anything was lost, torn, or away for long."""
@@ -125,12 +136,14 @@ def chaos(
         raise _refuse("--endpoint host:port says where to connect")
     password = _password(password_file)
     target = Target(tuple(endpoints), user, password, database, sslmode, sslrootcert)
-    work = Work(clients, rate, keys, probes, probe_rate, deadline_seconds, seed)
+    work = Work(clients, rate, keys, probes, probe_rate, deadline_seconds, seed, workloads)
     plan = Plan(each_seconds, hold_seconds, rounds, shuffle, overlap, seed)
     tolerated = frozenset(filter(None, (code.strip() for code in tolerate.split(","))))
-    found, ledger = _execute(target, backend, faults, work, plan, seconds, tolerated)
+    found, attempts = _execute(
+        target, backend, faults, work, plan, seconds, tolerated, None if kubernetes else data.resolve()
+    )
     if history is not None:
-        write_history(ledger, history)
+        write_history(attempts, history)
     for path in report or ():
         write_report(found, path)
     print(as_text(found), end="", flush=True)
@@ -180,8 +193,15 @@ def _password(path: Path | None) -> str:
 
 
 def _execute(
-    target: Target, backend: Backend, faults: str, work: Work, plan: Plan, seconds: float, tolerated: frozenset[str]
-) -> tuple[Report, Ledger]:
+    target: Target,
+    backend: Backend,
+    faults: str,
+    work: Work,
+    plan: Plan,
+    seconds: float,
+    tolerated: frozenset[str],
+    disk: Path | None,
+) -> tuple[Report, list[Attempt]]:
     from tausql.chaos.driver import Dialler
     from tausql.chaos.faults import parse_faults
     from tausql.chaos.run import Run, Unprepared, choose_faults
@@ -189,9 +209,9 @@ def _execute(
     dialler = Dialler(target)
     try:
         with _stopped_by_signals() as stop:
-            run = Run(dialler.dial, len(target.endpoints), backend, work, stop, _tell)
+            run = Run(dialler.dial, len(target.endpoints), backend, work, stop, _tell, disk=disk)
             chosen = choose_faults(backend, faults, parse_faults)
-            return run.execute(chosen, plan, seconds, tolerated), run.ledger
+            return run.execute(chosen, plan, seconds, tolerated), run.attempts
     except Unprepared as error:
         raise _refuse(str(error)) from error
     finally:
@@ -202,9 +222,7 @@ def _execute(
 def _stopped_by_signals() -> Iterator[threading.Event]:
     """The first Ctrl-C or SIGTERM ends the run early, with a report; what was stopped is woken up first."""
     stop = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
@@ -212,12 +230,12 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def write_history(ledger: Ledger, path: Path) -> None:
-    """One `simulation.history.Attempt` a line."""
+def write_history(attempts: list[Attempt], path: Path) -> None:
+    """One `checker.history.Attempt` a line."""
     import msgspec
 
     with path.open("wb") as file:
-        for attempt in ledger.attempts:
+        for attempt in attempts:
             file.write(msgspec.json.encode(attempt) + b"\n")
 
 

@@ -40,6 +40,10 @@ class BackendError(Exception):
     """The fault could not be inflicted, or its victim not be looked at; the message is for the user."""
 
 
+class NotNow(BackendError):
+    """The fault would take away more than a fleet survives, as long as what was broken before is not whole again."""
+
+
 class Blow(Protocol):
     """A fault that has struck. All of it may raise BackendError."""
 
@@ -108,10 +112,13 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def parse_faults(text: str, offers: Sequence[Fault]) -> list[Fault]:
-    """`kill,stop:adjudicator`: kinds, each of everything or of one service; `none`. Raises ValueError."""
+    """`kill,stop:adjudicator`: kinds, each of everything or of one service; `all`; `none`. Raises ValueError."""
     chosen: list[Fault] = []
     for part in filter(None, (one.strip() for one in text.split(","))):
         if part == "none":
+            continue
+        if part == "all":
+            chosen += [fault for fault in offers if fault not in chosen]
             continue
         kind, _, component = part.partition(":")
         matching = [
@@ -159,6 +166,7 @@ class Striker:
         self._wait = wait
         self._tell = tell
         self._turns: Counter[Fault] = Counter()
+        self._waited = False  # for the fleet to be whole enough
         self.struck: list[Struck] = []
         self.problems: list[str] = []  # what makes the run a failure whatever the clients saw
 
@@ -179,9 +187,12 @@ class Striker:
     def _strike(self, fault: Fault) -> bool:
         before = self._backend.moved_sessions()
         begun = self._clock()
+        blow = self._inflict(fault)
+        if blow is None:
+            return True
+        begun = self._clock() if self._waited else begun
         if self.struck:
             self.struck[-1].until = begun
-        blow = self._backend.strike(fault, self._turns[fault])
         self._turns[fault] += 1
         struck = Struck(fault.kind, fault.component, blow.victims, begun, float("inf"))
         self.struck.append(struck)
@@ -200,6 +211,20 @@ class Striker:
             stopped = self._wait(max(0.0, begun + self._plan.each_seconds - self._clock()))
         struck.moved_sessions = _risen(before, self._backend.moved_sessions())
         return stopped
+
+    def _inflict(self, fault: Fault) -> Blow | None:
+        """None: told to stop while what was broken before was awaited."""
+        end = self._clock() + RESTORE_SECONDS_MAX
+        self._waited = False
+        while True:
+            try:
+                return self._backend.strike(fault, self._turns[fault])
+            except NotNow as error:
+                if self._clock() > end:
+                    raise BackendError(f"not possible for {RESTORE_SECONDS_MAX:g} s: {error}") from error
+            self._waited = True
+            if self._wait(POLL_SECONDS):
+                return None
 
     def _hold(self, blow: Blow, struck: Struck) -> bool:
         seconds = self._plan.hold_seconds

@@ -14,8 +14,9 @@ import msgspec
 from tausql.chaos.errors import Errors, Met
 from tausql.chaos.faults import Struck
 from tausql.chaos.sessions import CONFLICT, CONNECTION_CODES, DEADLINE, UNKNOWN
-from tausql.simulation.checker import Anomaly, check_history
-from tausql.simulation.history import Attempt
+from tausql.checker.anomaly import Anomaly
+from tausql.checker.check import check_history
+from tausql.checker.history import Attempt
 
 SHUTTING_DOWN = frozenset(("57P01", "57P03"))
 
@@ -43,9 +44,9 @@ class Judgement(msgspec.Struct):
 
 
 def history_violations(attempts: Iterable[Attempt]) -> list[str]:
-    """What the checker has to say of a history of lists."""
+    """What the checker has to say of a history of lists and registers."""
     try:
-        check_history(attempts)
+        check_history(attempts, uncommitted_reads=True)
     except Anomaly as anomaly:
         return [str(anomaly)]
     return []

@@ -8,13 +8,14 @@ unique numbers, of which none that was acknowledged may be missing; the reads lo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from tausql.chaos.sessions import ClientError, Session, certainly_refused
+from tausql.checker.anomaly import Anomaly
+from tausql.checker.workloads import check_inserts, some
 
 SPAN = 1_000_000_000  # numbers of one writer
 PAGE = 1_000
-SHOWN = 10
 REFUSED, ACKNOWLEDGED, UNKNOWN = 0, 1, 2
 
 
@@ -89,23 +90,15 @@ def inserts_violations(writer: WriteProbe, found: set[int]) -> list[str]:
     told: tuple[set[int], set[int], set[int]] = (set(), set(), set())
     for offset, outcome in enumerate(writer.outcomes):
         told[outcome].add(writer.first + offset)
-    said = []
-    if lost := told[ACKNOWLEDGED] - found:
-        said.append(f"lost: {len(lost)} acknowledged inserts are not there: {_some(lost)}")
-    if undead := told[REFUSED] & found:
-        said.append(f"{len(undead)} inserts are there that were refused: {_some(undead)}")
-    if strange := found - told[ACKNOWLEDGED] - told[REFUSED] - told[UNKNOWN]:
-        said.append(f"{len(strange)} rows are there that nobody inserted: {_some(strange)}")
-    return said
+    try:
+        check_inserts(list(found), told[ACKNOWLEDGED], told[REFUSED], told[UNKNOWN])
+    except Anomaly as anomaly:
+        return [str(anomaly)]
+    return []
 
 
 def missed_violations(probes: Sequence[ReadProbe]) -> list[str]:
     missed = [value for probe in probes for value in probe.missed]
     if not missed:
         return []
-    return [f"{len(missed)} reads did not find an insert acknowledged before they began: {_some(missed)}"]
-
-
-def _some(values: Iterable[int]) -> str:
-    ordered = sorted(values)
-    return ", ".join(map(str, ordered[:SHOWN])) + (" ..." if len(ordered) > SHOWN else "")
+    return [f"{len(missed)} reads did not find an insert acknowledged before they began: {some(missed)}"]

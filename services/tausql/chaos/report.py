@@ -54,8 +54,17 @@ class StrikeReport(msgspec.Struct):
     ready: float | None
 
 
+class Aim(msgspec.Struct, frozen=True):
+    """`found`: in words. `verdict`: `ok`, `MISSED`, or `not struck`."""
+
+    aim: str
+    found: str
+    verdict: str
+
+
 class Report(msgspec.Struct):
-    """`reads_away`, `writes_away`: the longest of the whole run."""
+    """`reads_away`, `writes_away`: the longest of the whole run. `kept_waiting`, `kept_syncing`: the longest that the
+    machine let this tool itself wait, and for a sync to the fleet's disk, which no fault can be blamed for."""
 
     fleet: str
     begun: str
@@ -64,10 +73,13 @@ class Report(msgspec.Struct):
     seed: int
     reads_away: float
     writes_away: float
+    kept_waiting: float
+    kept_syncing: float
     loads: list[LoadReport]
     faults: list[FaultReport]
     strikes: list[StrikeReport]
     judgement: Judgement
+    aims: list[Aim]
     passed: bool
 
 
@@ -129,10 +141,21 @@ def _verdict(report: Report) -> list[str]:
     return lines or ["strong snapshot isolation holds, and nothing acknowledged is missing"]
 
 
+def _aims(report: Report) -> list[str]:
+    return [f"{aim.verdict}: {aim.aim} ({aim.found})" for aim in report.aims]
+
+
+def _cadence(report: Report) -> str:
+    strikes = len(report.strikes)
+    return f"{strikes} faults, one every {report.seconds / strikes:.1f} s; " if strikes else ""
+
+
 def _heading(report: Report) -> str:
     return (
         f"{report.fleet}: {report.seconds:.0f} s from {report.begun}, {report.clients} clients, seed {report.seed}; "
-        f"longest without a read {report.reads_away:.2f} s, without a write {report.writes_away:.2f} s"
+        f"{_cadence(report)}longest without a read {report.reads_away:.2f} s, without a write "
+        f"{report.writes_away:.2f} s; this tool itself was kept waiting {report.kept_waiting:.2f} s at most"
+        + (f", for a sync to the disk {report.kept_syncing:.2f} s" if report.kept_syncing else "")
     )
 
 
@@ -152,6 +175,7 @@ def as_text(report: Report) -> str:
     parts = [_heading(report), _aligned(LOAD_HEADINGS, _load_rows(report))]
     if report.faults:
         parts.append(_aligned(FAULT_HEADINGS, _fault_rows(report)))
+    parts.append("\n".join(_aims(report)))
     parts.append(("passed: " if report.passed else "FAILED\n") + "\n".join(_verdict(report)))
     return "\n\n".join(parts) + "\n"
 
@@ -159,7 +183,8 @@ def as_text(report: Report) -> str:
 def as_markdown(report: Report) -> str:
     """For a page."""
     parts = ["# Chaos: " + ("passed" if report.passed else "FAILED"), _heading(report)]
-    parts += ["\n".join(f"- {line}" for line in _verdict(report))]
+    parts += ["\n".join("- " + line.replace("\n", "\n  ") for line in _verdict(report))]
+    parts += ["## Aims", "\n".join(f"- {line}" for line in _aims(report))]
     parts += ["## What clients did", _piped(LOAD_HEADINGS, _load_rows(report))]
     if report.faults:
         parts += [

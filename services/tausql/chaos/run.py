@@ -1,4 +1,4 @@
-"""A run: two tables, clients that work on them, faults, everything read back, a report.
+"""A run: tables, clients that work on them, faults, everything read back, a report.
 
 The tables are the run's own and are dropped in the end, unless something was wrong: then they are evidence.
 """
@@ -10,14 +10,15 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
+from tausql.chaos.aims import aims_of
 from tausql.chaos.clients import Client, Load
 from tausql.chaos.errors import Errors
 from tausql.chaos.faults import Backend, BackendError, Fault, Plan, Striker
 from tausql.chaos.judgement import Judgement, history_violations, unexpected_errors
-from tausql.chaos.lists import Ledger, ListLoad, create_lists, read_lists_back
 from tausql.chaos.probes import (
     ReadProbe,
     WriteProbe,
@@ -26,11 +27,14 @@ from tausql.chaos.probes import (
     missed_violations,
     read_inserts_back,
 )
+from tausql.chaos.pulse import Pulse
 from tausql.chaos.report import Report
 from tausql.chaos.sessions import ClientError, Dial, Session
 from tausql.chaos.summary import Felt, fault_reports, load_reports, strike_reports
+from tausql.chaos.workloads import Lists, Registers, Workload, choose_workloads
+from tausql.checker.history import Attempt
 
-TRANSACTIONS_MAX = 1_000_000  # of a run's lists: the history is kept in memory, some 1 kB each, and checked in a minute
+TRANSACTIONS_MAX = 1_000_000  # of a run: their history is kept in memory, some 1 kB each, and checked in a minute
 PREPARE_SECONDS = 60.0
 READ_BACK_SECONDS = 120.0
 AGAIN_SECONDS = 0.2
@@ -39,8 +43,9 @@ PROBE_DEADLINE_SECONDS = 2.0  # a probe that waits longer dials again: a hung se
 
 
 class Work(msgspec.Struct, frozen=True):
-    """What clients do. `clients` append to `keys` lists, at `rate` transactions a second together; `probes` read and as
-    many write, each `probe_rate` times a second. `deadline_seconds` of every call."""
+    """What clients do. `clients` share the `workloads`, at `rate` transactions a second together, lists and registers
+    on `keys` keys each; `probes` read and as many write, each `probe_rate` times a second. `deadline_seconds` of every
+    call."""
 
     clients: int = 8
     rate: float = 100.0
@@ -49,6 +54,7 @@ class Work(msgspec.Struct, frozen=True):
     probe_rate: float = 20.0
     deadline_seconds: float = 10.0
     seed: int = 1
+    workloads: str = "lists"
 
 
 class Unprepared(Exception):
@@ -57,7 +63,7 @@ class Unprepared(Exception):
 
 class Run:
     """One run against `endpoints` endpoints, reached by `dial`. `stop` ends it early. `backend` None: nothing is
-    broken, or by somebody else."""
+    broken, or by somebody else. `disk`: a folder on the fleet's, whose pulse is felt."""
 
     def __init__(
         self,
@@ -68,7 +74,9 @@ class Run:
         stop: threading.Event,
         tell: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        disk: Path | None = None,
     ) -> None:
+        self._disk = disk
         self._dial = dial
         self._endpoints = endpoints
         self._backend = backend
@@ -76,9 +84,15 @@ class Run:
         self._stop = stop
         self._tell = tell
         self._clock = clock
-        name = uuid.uuid4().hex[:8]
-        self._inserts_table = f"chaos_{name}_inserts"
-        self.ledger = Ledger(f"chaos_{name}_lists", work.keys, clock)
+        name = f"chaos_{uuid.uuid4().hex[:8]}"
+        self._inserts_table = f"{name}_inserts"
+        try:
+            self._workloads = choose_workloads(work.workloads, name, work.keys, clock)
+        except ValueError as error:
+            raise Unprepared(str(error)) from error
+        self.attempts: list[Attempt] = next(
+            (one.ledger.attempts for one in self._workloads if isinstance(one, Lists | Registers)), []
+        )
         self._writers = [WriteProbe(self._inserts_table, number, clock) for number in range(work.probes)]
         self._readers = [ReadProbe(self._inserts_table, writer, clock) for writer in self._writers]
         self._errors = Errors()
@@ -91,25 +105,29 @@ class Run:
         """Everything. Raises Unprepared."""
         self._prepare()
         begun_at, begun = datetime.datetime.now(datetime.UTC), self._clock()
+        pulse = Pulse(self._clock, self._disk)
+        pulse.start()
         striker = self._disturb(faults, plan, begun + seconds)
         problems = striker.problems if striker is not None else []
         struck = striker.struck if striker is not None else []
-        problems += self._hang_up()
         end = self._clock()
+        pulse.stop()
+        problems += self._hang_up()
         if struck:
             struck[-1].until = end
         elif faults and not problems:
             problems.append("no fault has struck: give it more seconds")
-        loads = load_reports(self.ledger, self._writers, self._readers, self._clients, self._errors)
+        loads = load_reports(self._workloads, self._writers, self._readers, self._clients, self._errors)
         problems += [f"no {one.load} were acknowledged, so nothing is proven" for one in loads if not one.acknowledged]
         if self._errors.left_out:
             problems.append(f"{self._errors.left_out} errors were left out: too many to judge them all")
         self._tell("reading everything back")
         violations = self._read_back(problems)
-        self._tell(f"checking {len(self.ledger.attempts)} transactions")
-        violations += history_violations(self.ledger.attempts)
+        violations += [text for workload in self._workloads for text in workload.seen()]
+        self._tell(f"checking {len(self.attempts)} transactions")
+        violations += history_violations(self.attempts)
         judgement = Judgement(violations, unexpected_errors(self._errors, struck, tolerated, begun), problems)
-        felt = Felt(self._writers, self._readers, begun, end)
+        felt = Felt(self._writers, self._readers, struck, begun, end)
         self._clean_up(judgement)
         return Report(
             fleet=self._backend.name if self._backend is not None else f"{self._endpoints} endpoints",
@@ -119,23 +137,21 @@ class Run:
             seed=self._work.seed,
             reads_away=round(felt.reads_ever.database, 3),
             writes_away=round(felt.writes_ever.database, 3),
+            kept_waiting=round(pulse.longest, 3),
+            kept_syncing=round(pulse.longest_sync, 3),
             loads=loads,
             faults=fault_reports(struck, felt, self._errors),
             strikes=strike_reports(struck, felt, begun, begun_at),
             judgement=judgement,
+            aims=aims_of(struck, felt, judgement.violations, sum(load.acknowledged for load in loads)),
             passed=judgement.passed,
         )
 
     # before
 
     def _prepare(self) -> None:
-        def make_lists(session: Session) -> None:
-            create_lists(session, self.ledger.table)
-
-        def make_inserts(session: Session) -> None:
-            create_inserts(session, self._inserts_table)
-
-        for step in (make_lists, make_inserts):
+        steps = [step for workload in self._workloads for step in workload.prepare()]
+        for step in (lambda session: create_inserts(session, self._inserts_table), *steps):
             failed = self._insist(step, 0, True, PREPARE_SECONDS)
             if failed:
                 raise Unprepared(f"the tables cannot be made: {failed}")
@@ -165,7 +181,8 @@ class Run:
     def _disturb(self, faults: Sequence[Fault], plan: Plan, end: float) -> Striker | None:
         work = self._work
         for number in range(work.clients):
-            load = ListLoad(self.ledger, f"c{number}", work.seed * 1_000 + number)
+            workload = self._workloads[number % len(self._workloads)]
+            load = workload.client(number, work.seed * 1_000 + number)
             self._start(load, number, work.rate / work.clients, forgiving=False)
         for number, (writer, reader) in enumerate(zip(self._writers, self._readers, strict=True)):
             self._start(writer, number, work.probe_rate, forgiving=True)
@@ -208,14 +225,21 @@ class Run:
         for endpoint in range(self._endpoints):
             found: list[set[int]] = []
 
-            def read_lists(session: Session, client: str = f"final-{endpoint}") -> None:
-                read_lists_back(session, self.ledger, client)
-
             def read_inserts(session: Session, found: list[set[int]] = found) -> None:
                 found[:] = [read_inserts_back(session, self._inserts_table, writer) for writer in self._writers]
 
-            failed = self._insist(read_lists, endpoint, False, READ_BACK_SECONDS)
-            failed = failed or self._insist(read_inserts, endpoint, True, READ_BACK_SECONDS)
+            failed = self._insist(read_inserts, endpoint, True, READ_BACK_SECONDS)
+            for workload in self._workloads:
+                seen: list[str] = []
+
+                def read(
+                    session: Session, one: Workload = workload, at: int = endpoint, seen: list[str] = seen
+                ) -> None:
+                    seen[:] = one.read_back(session, at)
+                    session.commit()
+
+                failed = failed or self._insist(read, endpoint, False, READ_BACK_SECONDS)
+                violations += [text for text in seen if text not in violations]
             if failed:
                 problems.append(f"endpoint {endpoint} cannot be read back: {failed}")
                 continue
@@ -224,7 +248,7 @@ class Run:
         return violations + missed_violations(self._readers)
 
     def _clean_up(self, judgement: Judgement) -> None:
-        tables = (self.ledger.table, self._inserts_table)
+        tables = [*(workload.table for workload in self._workloads), self._inserts_table]
         if judgement.violations:
             self._tell(f"kept as evidence: tables {', '.join(tables)}")
             return

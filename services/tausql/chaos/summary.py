@@ -6,30 +6,28 @@ import datetime
 from collections import Counter
 from collections.abc import Sequence
 
-from tausql.chaos.availability import Away, away
+from tausql.chaos.availability import Away, Charged, away
 from tausql.chaos.clients import Client
 from tausql.chaos.errors import Errors, by_code
 from tausql.chaos.faults import Struck
-from tausql.chaos.lists import Ledger
 from tausql.chaos.probes import ACKNOWLEDGED, REFUSED, UNKNOWN, ReadProbe, WriteProbe
 from tausql.chaos.report import FaultReport, LoadReport, StrikeReport
 from tausql.chaos.sessions import CONFLICT
+from tausql.chaos.workloads import Counts, Workload
 
 
 def load_reports(
-    ledger: Ledger,
+    workloads: Sequence[Workload],
     writers: Sequence[WriteProbe],
     readers: Sequence[ReadProbe],
     clients: dict[str, list[Client]],
     errors: Errors,
 ) -> list[LoadReport]:
     """`clients`: by name of their load."""
-    statuses = Counter(attempt.status for attempt in ledger.attempts)
     outcomes = Counter(outcome for writer in writers for outcome in writer.outcomes)
-    counted = {
-        "lists": (statuses["ok"], statuses["fail"], statuses["info"]),
-        "inserts": (outcomes[ACKNOWLEDGED], outcomes[REFUSED], outcomes[UNKNOWN]),
-        "reads": (sum(len(reader.successes) for reader in readers), 0, 0),
+    counted = {workload.name: workload.counts() for workload in workloads} | {
+        "inserts": Counts(outcomes[ACKNOWLEDGED], outcomes[REFUSED], outcomes[UNKNOWN]),
+        "reads": Counts(sum(len(reader.successes) for reader in readers), 0, 0),
     }
     reports = []
     for load, (acknowledged, refused, unknown) in counted.items():
@@ -54,18 +52,26 @@ class Felt:
     """What clients felt of each strike, and of the whole run, which lasted from `begun` to `end`."""
 
     def __init__(
-        self, writers: Sequence[WriteProbe], readers: Sequence[ReadProbe], begun: float, end: float
+        self,
+        writers: Sequence[WriteProbe],
+        readers: Sequence[ReadProbe],
+        struck: Sequence[Struck],
+        begun: float,
+        end: float,
     ) -> None:
-        self._writes = [writer.successes for writer in writers]
-        self._reads = [reader.successes for reader in readers]
-        self.reads_ever = away(self._reads, begun, end)
-        self.writes_ever = away(self._writes, begun, end)
+        writes = [writer.successes for writer in writers]
+        reads = [reader.successes for reader in readers]
+        strikes = [one.begun for one in struck]
+        self.reads_ever = away(reads, begun, end)
+        self.writes_ever = away(writes, begun, end)
+        self._reads = dict(zip(strikes, Charged(reads, strikes, end).each, strict=True))
+        self._writes = dict(zip(strikes, Charged(writes, strikes, end).each, strict=True))
 
     def reads(self, struck: Struck) -> Away:
-        return away(self._reads, struck.begun, struck.until)
+        return self._reads[struck.begun]
 
     def writes(self, struck: Struck) -> Away:
-        return away(self._writes, struck.begun, struck.until)
+        return self._writes[struck.begun]
 
 
 def fault_reports(struck: Sequence[Struck], felt: Felt, errors: Errors) -> list[FaultReport]:

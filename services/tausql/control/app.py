@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from fastapi import FastAPI, HTTPException
 
-from tausql.control.service import ControlService
+from tausql.control.metrics import ControlMetrics
+from tausql.control.planning import Planning
+from tausql.control.publishing import Publisher
+from tausql.control.requests import routes
+from tausql.control.survey import Survey, Target
 from tausql.runtime.app import standard_app
 
 
-def create_app(service: ControlService) -> FastAPI:
+class Control(Protocol):
+    """A control, with Kubernetes or without."""
+
+    @property
+    def metrics(self) -> ControlMetrics: ...
+
+    @property
+    def publisher(self) -> Publisher: ...
+
+    @property
+    def survey(self) -> Survey: ...
+
+    @property
+    def planning(self) -> Planning: ...
+
+    def targets(self) -> list[Target]: ...
+
+    def ready(self) -> tuple[bool, str]: ...
+
+    def status(self) -> dict[str, Any]: ...
+
+
+def create_app(service: Control) -> FastAPI:
     app = standard_app("control", service, [service.metrics])
+    router = routes(service)
+    app.include_router(router)
+    app.state.public = (router,)  # at the same paths where control shares a process
 
     @app.get(
         "/v1/fleet",
@@ -34,6 +63,6 @@ def create_app(service: ControlService) -> FastAPI:
     )
     async def fleet_status() -> dict[str, Any]:
         """`complete` is false where some did not answer; their rows say why."""
-        return await service.survey.ask(service.pods)
+        return await service.survey.ask(service.targets())
 
     return app

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import astuple, replace
 
@@ -34,7 +34,7 @@ class Configuration:
 
     namespace: str
     region: str = "local-1"
-    streams: int = 1
+    streams: int = 2
     journal: tuple[Member, ...] = ()  # zone ""; region "" = own
     regions: tuple[str, ...] = ("local-1",)  # all of them, in the order in which their adjudicators are preferred
 
@@ -74,7 +74,7 @@ def make_fleet(
     conflicts: list[str] = []
     for region in sorted(words):
         _adopt(region, words[region], configuration, members, hosts, taken, conflicts)
-    lists = {service: tuple(sorted(ours, key=_order)) for service, ours in members.items()}
+    lists: dict[str, Any] = {service: tuple(sorted(ours, key=_order)) for service, ours in members.items()}
     own = {one.zone for ours in members.values() for one in ours if not one.region and one.zone}
     fleet = Fleet(
         region=configuration.region,

@@ -23,7 +23,7 @@ from tausql.control.warm_pool import Scale
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 ALONE = (
     "control reads the fleet from Kubernetes, and this process is in no pod of one ({why}). On a laptop, `tausql up` "
-    "runs a fleet without control; or give TAUSQL_CONTROL_KUBERNETES_URL (of `kubectl proxy`) and "
+    "runs a fleet without Kubernetes; or give TAUSQL_CONTROL_KUBERNETES_URL (of `kubectl proxy`) and "
     "TAUSQL_CONTROL_NAMESPACE"
 )
 MERGE = "application/merge-patch+json"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
+from tausql.control.wanted import Wanted
 from tausql.runtime import metrics
 
 
@@ -19,6 +21,7 @@ class ControlMetrics:
         self.peer_ages: Callable[[], Mapping[str, float]] = dict
         self.leading: Callable[[], bool] = lambda: False
         self.pool: Callable[[], PoolFigures] = PoolFigures
+        self.planning: PlanFigures | None = None  # None: there is no plan to tell of
         self.conflicts = 0
         self.desired = 0
         self.replicas = 0
@@ -63,7 +66,8 @@ class ControlMetrics:
         yield gauge(
             prefix + "conflicts", "Members of other regions left out: name or address is taken.", self.conflicts
         )
-        yield gauge(prefix + "leader", "1 where this control scales the processors.", float(self.leading()))
+        yield gauge(prefix + "leader", "1 where this control plans, and scales the processors.", float(self.leading()))
+        yield from self._collect_plan()
         pool = self.pool()
         yield gauge(prefix + "processors_desired", "Processors wished for; 0 unless leader.", self.desired)
         yield gauge(prefix + "processors_actual", "Replicas of their Deployment; 0 unless leader.", self.replicas)
@@ -77,6 +81,37 @@ class ControlMetrics:
             _labelled(self._scalings),
             ("direction",),
         )
+
+    def _collect_plan(self) -> Iterator[metrics.Family]:
+        counter, gauge = metrics.counter, metrics.gauge
+        prefix = "tausql_control_"
+        plan = self.planning
+        wanted = plan.wanted if plan is not None else None
+        yield counter(prefix + "plan_steps_total", "Steps planned since this control leads.", plan.steps if plan else 0)
+        yield gauge(prefix + "plan_streams", "Streams wanted; 0: not known yet.", wanted.streams if wanted else 0)
+        yield gauge(
+            prefix + "plan_ranges", "Key ranges that streams should judge.", len(wanted.placement) if wanted else 0
+        )
+        yield gauge(prefix + "plan_shards", "Shards that storages should keep.", len(wanted.shards) if wanted else 0)
+        yield gauge(
+            prefix + "plan_waiting",
+            "1 while the plan waits for something that moves or is not known.",
+            {(what,): float(bool(why)) for what, why in (plan.waits if plan else {}).items()},
+            ("of",),
+        )
+
+
+class PlanFigures(Protocol):
+    """The planning, when somebody scrapes."""
+
+    @property
+    def wanted(self) -> Wanted | None: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def waits(self) -> Mapping[str, str]: ...
 
 
 class PoolFigures:

@@ -1,4 +1,4 @@
-"""The shell of the warm pool: holds the Lease, hears the processors, and writes how many there should be."""
+"""The shell of the warm pool: where this control leads, hears the processors, and writes how many there should be."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tausql.control.asking import Gone, Trouble
-from tausql.control.lease import Claim, Lease, Step
+from tausql.control.leadership import Leadership
 from tausql.control.loads import Loads
 from tausql.control.metrics import ControlMetrics
 from tausql.control.warm_pool import Plan, PoolLimits, Scale, WarmPool, plan
@@ -17,7 +17,6 @@ from tausql.runtime.host import Host
 from tausql.runtime.tasks import spawn
 
 PAUSE_SECONDS_MIN = 0.5  # after a failed request, doubled each time
-RELEASE_SECONDS = 3.0
 
 log = logs.get("control")
 
@@ -31,19 +30,13 @@ class ScalingApi(Protocol):
 
     def write_least(self, autoscaler: str, least: int) -> None: ...
 
-    def read_lease(self, name: str) -> Lease | None: ...
-
-    def write_lease(self, name: str, before: Lease | None, holder: str, seconds: float) -> bool: ...
-
 
 @dataclass(frozen=True, slots=True)
 class ScalingNames:
-    """Of the objects at Kubernetes, and the times between looks at them."""
+    """Of the objects at Kubernetes, and the time between looks at them."""
 
     deployment: str
     autoscaler: str  # "": none
-    lease: str
-    lease_seconds: float
     reconcile_seconds: float
 
 
@@ -58,6 +51,7 @@ class Scaling:
         limits: PoolLimits,
         loads: Loads,
         metrics: ControlMetrics,
+        leadership: Leadership,
     ) -> None:
         self._host = host
         self._api = api
@@ -65,28 +59,23 @@ class Scaling:
         self._limits = limits
         self._loads = loads
         self._metrics = metrics
-        self._claim = Claim(host.name, names.lease_seconds)
-        self._claim_due = 0.0
+        self._leadership = leadership
         self._pool: WarmPool | None = None
         self._scale: Scale | None = None
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._complaint = ""
-
-    @property
-    def held(self) -> bool:
-        """Whether this control is the one that acts."""
-        return self._claim.held(self._host.monotonic())
+        leadership.watch(self._woken.set)
 
     def status(self) -> dict[str, Any]:
         return {
-            "held": self.held,
+            "held": self._leadership.held,
             "replicas": self._scale.replicas if self._scale else None,
             "autoscaler": list(self._scale[1:]) if self._scale and self._names.autoscaler else None,
             "wish": self._wish() if self._pool else None,
             "sessions": self._loads.sessions if self._pool else None,
             "heard": self._loads.heard,
-            "trouble": self._complaint,
+            "trouble": self._complaint or self._leadership.trouble,
         }
 
     def start(self) -> None:
@@ -98,23 +87,17 @@ class Scaling:
             self._woken.set()
 
     async def close(self) -> None:
-        """Stop, and leave the Lease to the next one."""
         task, self._task = self._task, None
         if task is None:
             return
         task.cancel()
         await asyncio.wait([task])
-        if self.held:
-            try:
-                async with asyncio.timeout(RELEASE_SECONDS):
-                    await self._release()
-            except (Trouble, Gone, TimeoutError) as trouble:
-                log.info("the lease was not given back and will run out", why=str(trouble))
         self._resign()
 
     async def _run(self) -> None:
         pause = PAUSE_SECONDS_MIN
         while True:
+            self._woken.clear()
             try:
                 await self._turn()
             except (Trouble, Gone) as trouble:
@@ -124,18 +107,15 @@ class Scaling:
                 continue
             pause = PAUSE_SECONDS_MIN
             self._complaint = ""
-            self._woken.clear()
             self.changed()
             try:
-                async with asyncio.timeout(min(self._names.reconcile_seconds, self._names.lease_seconds / 3)):
+                async with asyncio.timeout(self._names.reconcile_seconds):
                     await self._woken.wait()
             except TimeoutError:
                 pass
 
     async def _turn(self) -> None:
-        if self._host.monotonic() >= self._claim_due:
-            await self._renew()
-        if not self.held:
+        if not self._leadership.held:
             self._resign()
             return
         names = self._names
@@ -174,35 +154,6 @@ class Scaling:
             log.info("processors at least", wanted=wanted.least, before=scale.least, sessions=self._loads.sessions)
             self._scale = scale._replace(least=wanted.least)
 
-    # the lease
-
-    async def _renew(self) -> None:
-        names, claim = self._names, self._claim
-        asked_at = self._host.monotonic()
-        found = await self._ask("lease", self._api.read_lease, names.lease)
-        step = claim.step(found, self._host.monotonic())
-        if step is not Step.wait:
-            before = self.held
-            written = await self._ask(
-                "lease", self._api.write_lease, names.lease, found, self._host.name, names.lease_seconds
-            )
-            if written:
-                claim.written(asked_at)
-                if not before:
-                    log.info("this control scales the processors", lease=names.lease)
-            else:
-                claim.lost()
-        else:
-            claim.lost()
-        self._claim_due = self._host.monotonic() + names.lease_seconds / 3
-
-    async def _release(self) -> None:
-        names = self._names
-        found = await self._ask("lease", self._api.read_lease, names.lease)
-        if found is not None and found.holder == self._host.name:
-            await self._ask("lease", self._api.write_lease, names.lease, found, "", names.lease_seconds)
-        self._claim.lost()
-
     def _resign(self) -> None:
         if self._pool is not None:
             log.info("this control scales the processors no longer")
@@ -220,7 +171,7 @@ class Scaling:
             raise
 
     def _failed(self, trouble: Exception) -> None:
-        if not self.held:
+        if not self._leadership.held:
             self._resign()
         complaint = str(trouble)
         if complaint != self._complaint:

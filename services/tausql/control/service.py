@@ -9,14 +9,19 @@ from typing import Any, Protocol
 from tausql.control.asking import Trouble
 from tausql.control.cluster import Node, Objects, Pod, Zones
 from tausql.control.fleet_map import SERVICES, make_fleet
+from tausql.control.following import Following
 from tausql.control.kubernetes_api import KubernetesApi
+from tausql.control.leadership import Leadership, LeaseApi
 from tausql.control.loads import Loads
 from tausql.control.metrics import ControlMetrics, PoolFigures
 from tausql.control.peers import Peers
+from tausql.control.planner import planning_region
+from tausql.control.planning import Asked, Planning
 from tausql.control.publishing import Publisher
 from tausql.control.scaling import Scaling, ScalingApi, ScalingNames
 from tausql.control.settings import ControlSettings
-from tausql.control.survey import Survey, described
+from tausql.control.survey import Survey, Target, described, target_of
+from tausql.control.wanted import Wanted, adopted, with_wanted
 from tausql.control.watcher import Changed, Escaped, Failed, Listed, Origin, Report, Watcher
 from tausql.protocol.control import SERVICE, WatchFleet
 from tausql.protocol.fleet import Fleet
@@ -27,11 +32,12 @@ from tausql.runtime.host import Host
 from tausql.runtime.process import Process
 
 JOIN_SECONDS = 1.0
+PLANNED = ("adjudicator", "storage")  # who is asked for the plan
 
 log = logs.get("control")
 
 
-class Cluster(ScalingApi, Protocol):
+class Cluster(ScalingApi, LeaseApi, Protocol):
     """What control needs of Kubernetes: `KubernetesApi`."""
 
     @property
@@ -77,6 +83,19 @@ class ControlService:
         self._conflicts: tuple[str, ...] = ()
         self._scheduled = False
         self._draining = False
+        self.planning = Planning(
+            host,
+            self.survey,
+            settings.plan_limits(),
+            settings.pauses(),
+            self._processes,
+            lambda: self.publisher.fleet,
+            self._changed,
+        )
+        self._following = Following(host, network, self._changed)
+        lease = settings.lease or f"{settings.release}-control"
+        self._leadership = Leadership(host, cluster, lease, settings.lease_seconds, self.metrics)
+        self._leadership.watch(self._lead)
         self._loads = Loads(host, network, self._load_changed)
         self._scaling = self._new_scaling() if settings.processor_deployment else None
         self._watch_figures()
@@ -103,16 +122,22 @@ class ControlService:
             watcher.start()
         if self._scaling is not None:
             self._scaling.start()
+        self._leadership.start()
 
     async def drain(self) -> None:
-        """Let another control scale. Maps are served to the end: whoever follows finds another control by itself."""
+        """Let another control lead. Maps are served to the end: whoever follows finds another control by itself."""
         self._draining = True
         if self._scaling is not None:
             await self._scaling.close()
+        self.planning.stop()
+        await self._leadership.close()
 
     async def stop(self) -> None:
         if self._scaling is not None:
             await self._scaling.close()
+        self.planning.stop()
+        await self._leadership.close()
+        self._following.follow("")
         self._peers.stop()
         self._loads.stop()
         self.publisher.end()
@@ -144,6 +169,8 @@ class ControlService:
             "peers": {region: {"age_seconds": _rounded(age)} for region, age in self._peers.ages().items()},
             "conflicts": list(self._conflicts),
             "strangers": self._strangers(),
+            "leader": self._leadership.status(),
+            "planning": self.planning.status(),
             "scaling": self._scaling.status() if self._scaling is not None else None,
             "pods": [described(pod) for _, pod in sorted(self._pods.by_name.items())],
         }
@@ -152,6 +179,18 @@ class ControlService:
     def pods(self) -> list[Pod]:
         """The region's pods, as last heard."""
         return list(self._pods.by_name.values())
+
+    def targets(self) -> list[Target]:
+        """Whom to ask for their status."""
+        return [target_of(pod) for pod in sorted(self.pods, key=lambda pod: (pod.service, pod.name))]
+
+    def _processes(self) -> list[Asked]:
+        """Who is asked for the plan: those that are in the map."""
+        fleet = self.publisher.fleet
+        if fleet is None:
+            return []
+        listed = {one.name for service in PLANNED for one in fleet.of(service) if not one.region}
+        return [Asked(target_of(pod), ((pod.name, pod.service),)) for pod in self.pods if pod.name in listed]
 
     # Kubernetes
 
@@ -226,13 +265,40 @@ class ControlService:
             self.metrics.conflicts = len(made.conflicts)
             if made.conflicts:
                 log.error("other regions use names or addresses of this one", members=list(made.conflicts))
-        if not self.publisher.publish(made.fleet):
+        fleet = self._with_wanted(made.fleet)
+        if not self.publisher.publish(fleet):
             return
         self.metrics.map_changes += 1
         self.metrics.members = _counted(made.fleet)
         if first:
             log.info("the first map is out", members=sum(len(made.fleet.of(service)) for service in SERVICES))
-        self._directory.replace(made.fleet)
+        self._directory.replace(fleet)
+        self._follow_leader()
+
+    def _with_wanted(self, fleet: Fleet) -> Fleet:
+        """The map with what is wanted: by the own plan, else by the control that leads, as it said last."""
+        own = self.planning.wanted if self.planning.running else self._following.wanted or self.planning.wanted
+        wanted = own if own is not None else Wanted()
+        word = self._peers.words.get(planning_region(fleet))
+        return with_wanted(fleet, adopted(wanted, word) if word is not None else wanted)
+
+    # who leads
+
+    def _lead(self) -> None:
+        """The Lease has been won or lost, or has changed hands."""
+        if self._leadership.held and self.settings.planning and not self._draining:
+            self.planning.start(self._following.wanted or self.planning.wanted)
+        else:
+            self.planning.stop()
+        self._follow_leader()
+        self._changed()
+
+    def _follow_leader(self) -> None:
+        fleet, holder = self.publisher.fleet, self._leadership.holder
+        other = holder if holder != self.host.name and not self._leadership.held else ""
+        leader = next((one for one in fleet.control if one.name == other), None) if fleet is not None else None
+        if leader is not None or not other:
+            self._following.follow(leader.address if leader is not None else "")
 
     def _strangers(self) -> list[str]:
         """Journal pods that the configuration does not know: they run, and are no part of the fleet."""
@@ -246,11 +312,11 @@ class ControlService:
         names = ScalingNames(
             deployment=settings.processor_deployment,
             autoscaler=settings.processor_hpa,
-            lease=settings.lease or f"{settings.release}-control",
-            lease_seconds=settings.lease_seconds,
             reconcile_seconds=settings.reconcile_seconds,
         )
-        return Scaling(self.host, self._cluster, names, settings.pool_limits(), self._loads, self.metrics)
+        return Scaling(
+            self.host, self._cluster, names, settings.pool_limits(), self._loads, self.metrics, self._leadership
+        )
 
     def _load_changed(self) -> None:
         if self._scaling is not None:
@@ -262,7 +328,8 @@ class ControlService:
         self.metrics.followers = lambda: len(self.publisher.followers)
         self.metrics.watch_ages = self._watch_ages
         self.metrics.peer_ages = self._peers.ages
-        self.metrics.leading = lambda: self._scaling is not None and self._scaling.held
+        self.metrics.leading = lambda: self._leadership.held
+        self.metrics.planning = self.planning
         self.metrics.pool = lambda: PoolFigures(
             self._loads.heard,
             self._loads.idle,

@@ -7,6 +7,11 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tausql.control.fleet_map import Configuration
+from tausql.control.planner import PlanLimits
+from tausql.control.planning import Pauses
+from tausql.control.planning_shards import ShardLimits
+from tausql.control.planning_streams import StreamLimits
+from tausql.control.wanted import STREAMS_MAX
 from tausql.control.warm_pool import PoolLimits
 from tausql.protocol.fleet import Member
 from tausql.runtime.settings import ServiceSettings, settings_for
@@ -39,7 +44,12 @@ class ControlSettings(ServiceSettings):
     namespace: str = Field(default="", description="Whose pods the fleet is; empty: the pod's own namespace.")
     release: str = Field(default="tausql", description="The pods' label `app.kubernetes.io/instance`.")
     region: str = Field(default="local-1", min_length=1, description="The region that this release serves.")
-    streams: int = Field(default=1, ge=1, description="Streams of the journal; the same for a database's whole life.")
+    streams: int = Field(
+        default=2,
+        ge=1,
+        le=STREAMS_MAX,
+        description="Streams of the journal wanted at least; to have fewer than there are, ask control.",
+    )
     journal: tuple[JournalMember, ...] = Field(
         default=(),
         description="All journal replicas of all regions. Never derived from pods: who votes is a fact of the disks.",
@@ -98,6 +108,51 @@ class ControlSettings(ServiceSettings):
     status_seconds: float = Field(default=2.0, gt=0, description="How long a pod may take to answer for its status.")
     status_concurrency: int = Field(default=32, ge=1, description="Pods asked for their status at once.")
 
+    planning: bool = Field(
+        default=True, description="Whether control moves ranges, streams and shards; false: all stays as it is."
+    )
+    plan_seconds: float = Field(
+        default=10.0, gt=0, description="Between two looks at adjudicators and storages while nothing changes."
+    )
+    plan_busy_seconds: float = Field(default=0.5, gt=0, description="The same while something moves.")
+    sustain_seconds: float = Field(
+        default=20.0, ge=0, description="What the load suggests must have been so for so long before it is done."
+    )
+    placement_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="Between two moves of a range from stream to stream: each costs retries.",
+    )
+    adjudicator_zone: str = Field(
+        default="",
+        description="Zone whose adjudicators hold the streams if they can; `auto`: the one with most processors; "
+        "empty: streams are spread over all zones, for each process has one core at most.",
+    )
+    ranges_max: int = Field(default=256, ge=2, description="Key ranges that streams own, altogether.")
+    range_gap_rate: float = Field(
+        default=100.0, gt=0, description="Commits a second by which streams must differ before a range moves."
+    )
+    shard_bytes: int = Field(
+        default=256 << 20, ge=1024, description="A shard with more is cut in two: some seconds to copy, at most."
+    )
+    shard_load: float = Field(
+        default=5_000.0,
+        gt=0,
+        description="A shard with more reads and writes a second is cut in two.",
+    )
+    shards_max: int = Field(default=2_000, ge=1, description="Shards in all; the map of so many is some 200 kB.")
+    storage_zones: int = Field(default=3, ge=1, description="Zones that keep each row, where there are so many.")
+    storage_moves_max: int = Field(default=2, ge=1, description="Replicas of shards being filled at once.")
+    storage_gone_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        description="A storage silent for so long is replaced by another of its zone.",
+    )
+    status_addresses: dict[str, str] = Field(
+        default={},
+        description="Where there is no Kubernetes: `host:port` (HTTP) of adjudicators and storages, by name.",
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for what, values in (
@@ -126,6 +181,26 @@ class ControlSettings(ServiceSettings):
             journal=tuple(sorted(journal, key=lambda one: one.name)),
             regions=(*dict.fromkeys(named), *sorted(regions - set(named))),
         )
+
+    def plan_limits(self) -> PlanLimits:
+        return PlanLimits(
+            streams=self.streams,
+            zone=self.adjudicator_zone,
+            stream=StreamLimits(ranges_max=self.ranges_max, gap_rate=self.range_gap_rate),
+            shard=ShardLimits(
+                shard_bytes=self.shard_bytes,
+                shard_load=self.shard_load,
+                zones=self.storage_zones,
+                shards_max=self.shards_max,
+                moves_max=self.storage_moves_max,
+            ),
+            sustain_seconds=self.sustain_seconds,
+            step_seconds=self.placement_seconds,
+            gone_seconds=self.storage_gone_seconds,
+        )
+
+    def pauses(self) -> Pauses:
+        return Pauses(self.plan_busy_seconds, max(self.plan_seconds, self.plan_busy_seconds))
 
     def pool_limits(self) -> PoolLimits:
         return PoolLimits(

@@ -15,9 +15,9 @@ from tausql.crossbar.metrics import CrossbarMetrics
 from tausql.crossbar.subscribers import Deliveries, Ring, Subscriber
 from tausql.crossbar.tails import TailReader
 from tausql.protocol.adjudicator import Beat
-from tausql.protocol.crossbar import Cursor
 from tausql.protocol.journal import JournalClient
 from tausql.rpc.interface import Cause, Failure
+from tausql.runtime.fault_points import HOLD_A_DELIVERY, fault
 from tausql.runtime.host import Host, Timer
 
 
@@ -39,6 +39,7 @@ class Feed:
         "_fleet",
         "_held",
         "_host",
+        "_journal",
         "_limits",
         "_metrics",
         "_on_fallen",
@@ -60,7 +61,6 @@ class Feed:
         host: Host,
         journal: Sequence[tuple[str, JournalClient]],
         fleet: str,
-        streams: Iterable[int],
         start: Subscriber,
         limits: FeedLimits,
         metrics: CrossbarMetrics,
@@ -69,6 +69,7 @@ class Feed:
         main: bool,
     ) -> None:
         self._host = host
+        self._journal = journal
         self._fleet = fleet
         self._limits = limits
         self._metrics = metrics
@@ -76,7 +77,7 @@ class Feed:
         self._on_fallen = on_fallen
         self.main = main
         cursors = {cursor.stream: cursor for cursor in start.cursors}
-        self.merge = Merge(streams, start.watermark, cursors)
+        self.merge = Merge(start.watermark, cursors)
         bytes_max = limits.ring_bytes_max if main else limits.catch_up_bytes_max
         self.ring = Ring(start.watermark, cursors, bytes_max, limits.ring_records_max)
         self.subscribers: list[Subscriber] = []
@@ -86,17 +87,15 @@ class Feed:
         self.closed = False
         self._pushed_at = 0.0
         self._held: Timer | None = None
-        self.readers = {
-            stream: TailReader(host, journal, fleet, tail, limits.lag_seconds, self._turn, self._trimmed)
-            for stream, tail in self.merge.tails.items()
-        }
+        self.readers: dict[int, TailReader] = {}
+        self._follow()
 
     def start(self, beats: Iterable[Beat]) -> None:
         """Begin to read; `beats`: the newest heard of each stream."""
         self.started = True
         for beat in beats:
             self.merge.hear(beat)
-        for reader in self.readers.values():
+        for reader in tuple(self.readers.values()):
             reader.start()
 
     def close(self) -> None:
@@ -109,11 +108,31 @@ class Feed:
 
     def hear(self, beat: Beat) -> None:
         """A beat of any stream."""
+        if self.closed:
+            return
         reader = self.readers.get(beat.stream)
-        if reader is not None and not self.closed:
+        if reader is not None:
             reader.tail.hear(beat)
             reader.heard()
             self._turn()
+        else:
+            self.merge.hear(beat)
+
+    def _follow(self) -> None:
+        """Read the streams that there are now."""
+        self.merge.changed = False
+        tails = self.merge.tails
+        for stream in [one for one in self.readers if one not in tails]:
+            self.readers.pop(stream).stop()
+        for reader in self.readers.values():
+            reader.heard()  # of an end, perhaps, that its replica does not have
+        for stream, tail in tails.items():
+            if stream not in self.readers:
+                reader = self.readers[stream] = TailReader(
+                    self._host, self._journal, self._fleet, tail, self._limits.lag_seconds, self._turn, self._trimmed
+                )
+                if self.started:
+                    reader.start()
 
     def want(self, tau: int) -> None:
         """Somebody waits for `tau`: a watermark that reaches it is pushed without delay."""
@@ -168,12 +187,11 @@ class Feed:
         """Merge what there is and push it."""
         merge, ring = self.merge, self.ring
         merged = merge.drain()
+        if merge.changed:
+            self._follow()
         if merged:
-            cursors = merge.cursors
-            for stream, record in merged:
-                cursors[stream] = Cursor(stream, record.epoch, record.seq)
             ring.append(merged)
-            ring.advance(merge.watermark, cursors)
+            ring.advance(merge.watermark, merge.cursors)
             self._metrics.records += len(merged)
         elif merge.watermark > ring.watermark:
             ring.advance(merge.watermark, None)
@@ -192,6 +210,8 @@ class Feed:
         if self._held is not None:
             return
         left = self._pushed_at + self._limits.pause_seconds - self._host.monotonic()
+        if fault(self._host, HOLD_A_DELIVERY):
+            left = 0.02
         if left <= 0.0:
             self._push()
         else:
@@ -220,7 +240,7 @@ class Feed:
         if not self.started or self.closed:
             return
         full = ring.over and not self.main
-        for reader in self.readers.values():
+        for reader in tuple(self.readers.values()):
             ready_bytes = reader.tail.ready_bytes
             if reader.running:
                 if full or ready_bytes > self._limits.ready_bytes_max:

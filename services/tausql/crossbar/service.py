@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from tausql.crossbar.durability import Durability
 from tausql.crossbar.feed import Feed, FeedLimits
 from tausql.crossbar.metrics import CrossbarMetrics
 from tausql.crossbar.nudges import Nudges
 from tausql.crossbar.settings import CrossbarSettings
 from tausql.crossbar.subscribers import Subscriber
-from tausql.crossbar.trimming import Trimming
 from tausql.protocol.adjudicator import AdjudicatorClient, Beat
 from tausql.protocol.crossbar import Durable, Subscribe, Want
 from tausql.protocol.fleet import Member
-from tausql.protocol.journal import Description, JournalClient, Trim
+from tausql.protocol.journal import Description, JournalClient
 from tausql.protocol.tau import micros_of, opening
 from tausql.rpc.interface import Cause, Failure, Network, Peer, Routes, Sink, Stream
 from tausql.runtime import logs
@@ -81,7 +81,7 @@ class CrossbarService:
             settings.pause_seconds,
         )
         self._nudges = Nudges()
-        self._trimming = Trimming(self._zones_needed(), settings.hold_seconds)
+        self._durability = Durability(host, fleet, settings, self.metrics, self._journal, self._adjudicators)
         self._journal_fleet = ""
         self._main: Feed | None = None
         self._aside: list[Feed] = []
@@ -158,10 +158,6 @@ class CrossbarService:
 
     def _feeds(self) -> list[Feed]:
         return [*([self._main] if self._main is not None else []), *self._aside]
-
-    def _zones_needed(self) -> int:
-        """How many zones must hold a record before the journal may forget it."""
-        return max(1, min(2, len({one.zone for one in self._fleet.fleet.storage})))
 
     # which fleet
 
@@ -256,7 +252,7 @@ class CrossbarService:
             self.metrics.refused += 1
             sink.end(Failure(Cause.overloaded, "too many subscriptions"))
             return
-        subscriber = Subscriber(sink, request.replica, request.low, request.high, request.watermark, request.cursors)
+        subscriber = Subscriber(sink, request.replica, request.ranges, request.watermark, request.cursors)
         sink.when_closed(lambda: self._gone(subscriber))
         self._place(subscriber)
 
@@ -291,7 +287,6 @@ class CrossbarService:
             self.host,
             self._journal.named(),
             self._journal_fleet,
-            range(self._fleet.fleet.streams),
             subscriber,
             self._limits,
             self.metrics,
@@ -353,7 +348,7 @@ class CrossbarService:
     # trimming
 
     def _durable(self, report: Durable, _: Peer) -> None:
-        self._trimming.report(report, self.host.monotonic())
+        self._durability.report(report)
 
     def _tick(self) -> None:
         if self._leaving:
@@ -372,9 +367,11 @@ class CrossbarService:
             earliest = self.host.clock.now().earliest
         except ClockUnsure:
             return
+        self._durability.tell_lag(now)
         if now - self._trimmed_at >= self.settings.trim_seconds:
             self._trimmed_at = now
-            self._trim(opening(earliest - self.settings.window_seconds * 1_000_000), now)
+            window_start = opening(earliest - self.settings.window_seconds * 1_000_000)
+            self._durability.trim(self._journal_fleet, window_start, now)
 
     def _sample(self) -> None:
         """What is looked at when somebody scrapes."""
@@ -396,21 +393,6 @@ class CrossbarService:
         metrics.stream_lag_seconds = {
             stream: (earliest - micros_of(tail.closed)) / 1e6 for stream, tail in tails.items()
         }
-
-    def _trim(self, window_start: int, now: float) -> None:
-        if not self._journal_fleet:
-            return
-        # Zones that storage has lost for the moment still count: what one disk holds is not safe enough to forget.
-        self._trimming.zones_needed = max(self._trimming.zones_needed, self._zones_needed())
-        for cursor in self._trimming.trim_points(window_start, now):
-            self.metrics.trims += 1
-            request = Trim(self._journal_fleet, cursor.stream, cursor.epoch, cursor.seq)
-            for name, journal in self._journal.named():
-                journal.trim(request, self.settings.trim_deadline_seconds, partial(self._trim_answered, name))
-
-    def _trim_answered(self, replica: str, answer: Any) -> None:
-        if isinstance(answer, Failure):
-            log.debug("a journal replica did not take a trim point", replica=replica, why=answer.message)
 
 
 def build(process: Process) -> CrossbarService:

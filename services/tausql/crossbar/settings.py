@@ -49,6 +49,10 @@ class CrossbarSettings(ServiceSettings):
     hold_seconds: float = Field(
         default=120.0, description="A storage replica not heard from for so long holds no log; it reports every 10 s."
     )
+    lag_told_seconds: float = Field(
+        default=30.0,
+        description="Adjudicators are told of a storage replica that stays further behind: they slow down in time.",
+    )
     trim_deadline_seconds: float = Field(
         default=5.0, description="For the journal to answer a trim; it is sent again anyway."
     )

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from tausql.crossbar.registry import begun_by, ends_with
 from tausql.protocol.adjudicator import Transaction
 from tausql.protocol.crossbar import Cursor, Delivered, Delivery
-from tausql.protocol.journal import Epoch, Kind, Record
+from tausql.protocol.journal import NO_EPOCH, Epoch, Kind, Record
+from tausql.protocol.ranges import Lookup, Range, RangeSet
 from tausql.rpc.interface import Encoded, Sink
 from tausql.runtime.check import I5, check
 
@@ -27,7 +29,7 @@ _decode_transaction = msgspec.msgpack.Decoder(Transaction).decode
 class Entry:
     """One merged record. `delivered` is None for what no subscriber needs to see (epochs beginning and ending)."""
 
-    __slots__ = ("delivered", "epoch", "everywhere", "high", "low", "seq", "size", "stream", "tau")
+    __slots__ = ("begun", "delivered", "ended", "epoch", "everywhere", "high", "low", "seq", "size", "stream", "tau")
 
     def __init__(self, stream: int, record: Record) -> None:
         self.stream = stream
@@ -44,6 +46,11 @@ class Entry:
             self.high = transaction.high
             self.everywhere = bool(transaction.changes)  # every shard answers for schema versions
             self.delivered = Delivered(record.tau, transaction.changes, transaction.body)
+            self.begun: tuple[int, ...] = ()  # streams that begin with it
+            self.ended = False  # its stream ends with it
+        else:
+            self.begun = tuple(one.stream for one in begun_by(stream, record))
+            self.ended = ends_with(record)
 
 
 class Ring:
@@ -107,15 +114,14 @@ class Ring:
 class Subscriber:
     """One subscription: where it is, and whether it can take more."""
 
-    __slots__ = ("blocked", "cursors", "high", "low", "position", "replica", "resume", "sink", "watermark")
+    __slots__ = ("blocked", "cursors", "position", "ranges", "replica", "resume", "sink", "watermark")
 
     def __init__(
-        self, sink: Sink, replica: str, low: bytes, high: bytes, watermark: int, cursors: tuple[Cursor, ...]
+        self, sink: Sink, replica: str, ranges: Iterable[Range], watermark: int, cursors: tuple[Cursor, ...]
     ) -> None:
         self.sink = sink
         self.replica = replica
-        self.low = low
-        self.high = high
+        self.ranges = Lookup(ranges)
         self.watermark = watermark
         self.cursors = cursors
         self.position = 0
@@ -128,7 +134,7 @@ def _nowhere() -> None:
 
 
 class _Made:
-    """A delivery made for one position, range and watermark."""
+    """A delivery made for one position, set of ranges and watermark."""
 
     __slots__ = ("cursors", "encoded", "position", "watermark")
 
@@ -156,14 +162,14 @@ class Deliveries:
         self._ring = ring
         self._records_max = records_max
         self._bytes_max = bytes_max
-        self._made: dict[tuple[int, int, bytes, bytes], _Made] = {}
+        self._made: dict[tuple[int, int, RangeSet], _Made] = {}
 
     def push(self, subscriber: Subscriber) -> int:
         """Push everything the subscriber does not have, until it is full; returns the number of deliveries."""
         ring = self._ring
         count = 0
         while not subscriber.blocked and subscriber.watermark < ring.watermark:
-            key = (subscriber.position, subscriber.watermark, subscriber.low, subscriber.high)
+            key = (subscriber.position, subscriber.watermark, subscriber.ranges.ranges)
             made = self._made.get(key)
             if made is None:
                 made = self._made[key] = self._make(subscriber)
@@ -178,7 +184,8 @@ class Deliveries:
 
     def _make(self, subscriber: Subscriber) -> _Made:
         ring = self._ring
-        low, high, after = subscriber.low, subscriber.high, subscriber.watermark
+        everything, touches = subscriber.ranges.everything, subscriber.ranges.touches
+        after = subscriber.watermark
         records: list[Delivered] = []
         size = 0
         at = subscriber.position - ring.first
@@ -190,7 +197,7 @@ class Deliveries:
             delivered = entry.delivered
             if delivered is None or entry.tau <= after:
                 continue
-            if entry.everywhere or ((not high or entry.low < high) and entry.high >= low):
+            if everything or entry.everywhere or touches(entry.low, entry.high):
                 records.append(delivered)
                 size += entry.size
         position = ring.first + at
@@ -203,10 +210,16 @@ class Deliveries:
 
 
 def _advanced(cursors: tuple[Cursor, ...], entries: Iterable[Entry]) -> tuple[Cursor, ...]:
-    last: dict[int, Entry] = {entry.stream: entry for entry in entries}
     moved = {cursor.stream: cursor for cursor in cursors}
+    last: dict[int, Entry] = {}
+    for entry in entries:
+        last[entry.stream] = entry
+        for stream in entry.begun:
+            moved.setdefault(stream, Cursor(stream, NO_EPOCH, 0))
     for stream, entry in last.items():
         known = moved.get(stream)
-        if known is None or known.seq < entry.seq:
+        if entry.ended:
+            moved.pop(stream, None)
+        elif known is None or known.seq < entry.seq:
             moved[stream] = Cursor(stream, entry.epoch, entry.seq)
     return tuple(moved[stream] for stream in sorted(moved))

@@ -111,7 +111,7 @@ class TailReader:
             return
         left = since + self._patience_seconds - self._host.monotonic()
         if left > 0.0:
-            self._watch = self._host.later(left, self._look)
+            self._watch = self._host.later(max(left, 0.001), self._look)  # a timer may fire a little early
             return
         self._behind_since = 0.0
         if len(self._journal) > 1:

@@ -82,6 +82,8 @@ class AttachedClient(asyncio.BaseProtocol):
             session.when_idle(lambda: self.terminate(error))
 
     def close(self) -> None:
+        if self._gone:
+            return  # a transport that is over must not get hold of us again
         # TLS says goodbye after what was written, and while it waits for the answer data may still come.
         self.data_received = _drop
         self._transport.set_protocol(self)
@@ -115,6 +117,7 @@ class AttachedClient(asyncio.BaseProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._gone = True
         self.write = _drop  # a transport that is gone would raise
+        self.data_received = _drop  # the session knows us: nothing of the two is to outlive the connection
         self._early.clear()
         session = self._session
         self._session = None

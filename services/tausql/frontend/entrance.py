@@ -32,6 +32,7 @@ from tausql.pgwire.startup import (
 from tausql.protocol.errors import SqlError
 from tausql.protocol.processor import SessionIn, SessionStart
 from tausql.runtime import logs
+from tausql.runtime.tls_connection import TlsConnection
 
 _LINGER_SECONDS = 1.0
 
@@ -87,9 +88,8 @@ class Entrance(asyncio.Protocol):
         self._closing = False
         self._linger: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses of it
-        self._transport = transport
+    def connection_made(self, connected: asyncio.BaseTransport | TlsConnection) -> None:
+        transport = self._transport = cast(asyncio.Transport, connected)  # neither uvloop's nor ours are subclasses
         transport.set_write_buffer_limits(self._house.settings.write_buffer_bytes)
         if self._direct and not _speaks_postgresql(transport):
             # Without it, a browser could be talked into sending us another protocol's bytes.

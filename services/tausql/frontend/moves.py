@@ -41,7 +41,7 @@ class Moves:
         self._metrics = metrics
         self._placing = placing
         self._gate = asyncio.Semaphore(settings.moves_max)
-        self._by_processor: dict[str, set[RemoteSession]] = {}
+        self._by_processor: dict[str, dict[RemoteSession, None]] = {}  # in the order in which they came
         self._stopped = False
 
     def placed(self, session: RemoteSession, processor: str, witness: Witness | None) -> None:
@@ -51,7 +51,7 @@ class Moves:
         session.witness = witness
         if witness is not None:
             witness.add(_key(session))
-        self._by_processor.setdefault(processor, set()).add(session)
+        self._by_processor.setdefault(processor, {})[session] = None
 
     def unwitnessed(self, witness: Witness) -> None:
         """It has ended. Its sessions can commit nothing any more: those that are still there must go elsewhere."""
@@ -66,7 +66,7 @@ class Moves:
             session.witness = None
         there = self._by_processor.get(session.processor)
         if there is not None:
-            there.discard(session)
+            there.pop(session, None)
             if not there:
                 del self._by_processor[session.processor]
 

@@ -25,6 +25,7 @@ from tausql.pgwire.client import gss_request, ssl_request
 from tausql.runtime import logs
 from tausql.runtime.host import Host
 from tausql.runtime.tasks import spawn
+from tausql.runtime.tls_connection import TlsConnection
 
 _TLS_HANDSHAKE = b"\x16"
 _SSL_REQUEST = ssl_request()
@@ -133,23 +134,29 @@ class Opening:
         entrance = Entrance(self._house, self._client, self._end, way.encrypted, way.direct, way.first)
         self._entrance = entrance
         try:
-            if way.encrypted:
-                await self._loop.connect_accepted_socket(
-                    lambda: entrance,
-                    accepted,
-                    ssl=self._context,
-                    ssl_handshake_timeout=max(self._seconds_end - self._host.monotonic(), 0.001),
-                    ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
-                )
-            else:
-                await self._loop.connect_accepted_socket(lambda: entrance, accepted)
-        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
-            if way.encrypted:
-                self._house.metrics.tls_failures += 1
-                log.info("TLS handshake failed", client=self._client, reason=str(error))
+            await self._loop.connect_accepted_socket(
+                lambda: self._secured(entrance) if way.encrypted else entrance, accepted
+            )
+        except OSError as error:
+            log.info("a client has gone before it was let in", client=self._client, reason=str(error))
             with contextlib.suppress(OSError):
                 accepted.close()
             self._end()
+
+    def _secured(self, entrance: Entrance) -> TlsConnection:
+        return TlsConnection(
+            entrance,
+            self._context,
+            max(self._seconds_end - self._host.monotonic(), 0.001),
+            lambda tls, socket: entrance.connection_made(tls),
+            self._no_handshake,
+            _SHUTDOWN_SECONDS,
+        )
+
+    def _no_handshake(self, reason: str) -> None:
+        self._house.metrics.tls_failures += 1
+        log.info("TLS handshake failed", client=self._client, reason=reason)
+        self._end()
 
     def _time_out(self) -> None:
         entrance = self._entrance

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +19,7 @@ from tausql.protocol.processor import SessionStart
 from tausql.runtime import logs
 from tausql.runtime.fleet import Directory
 from tausql.runtime.tls import Tls
+from tausql.runtime.tls_connection import TlsConnection
 
 # A machine that vanishes says nothing, and idle sessions never ask: without these its sessions would wait for ever.
 _KEEPALIVE = (
@@ -84,25 +86,47 @@ class Placing:
             joining.transport.abort()
         return joining
 
-    async def connect(self, member: Member, protocol: asyncio.BaseProtocol) -> bool:
+    async def connect(self, member: Member, protocol: asyncio.Protocol) -> bool:
         """False, and a word in the log, if it cannot be reached."""
         address, _, port = self._directory.locate(member.session).rpartition(":")
         context = self._tls.client() if self._tls is not None else None
+        seconds = self._settings.processor_connect_seconds
         loop = asyncio.get_running_loop()
+        transport: asyncio.Transport | None = None
         try:
-            async with asyncio.timeout(self._settings.processor_connect_seconds):
-                transport, _ = await loop.create_connection(
-                    lambda: protocol,
-                    address.strip("[]"),
-                    int(port),
-                    ssl=context,
-                    server_hostname="" if context is not None else None,
-                )
+            async with asyncio.timeout(seconds):
+                if context is None:
+                    transport, _ = await loop.create_connection(lambda: protocol, address.strip("[]"), int(port))
+                else:
+                    shaken: asyncio.Future[str] = loop.create_future()
+                    tls = _secured(protocol, context, seconds, shaken)
+                    transport, _ = await loop.create_connection(lambda: tls, address.strip("[]"), int(port))
+                    if reason := await shaken:
+                        raise ConnectionError(reason)
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             log.warning("processor cannot be reached", processor=member.name, session=member.session, reason=str(error))
+            if transport is not None:
+                transport.abort()
             return False
         connected = transport.get_extra_info("socket")
         if connected is not None:
             for level, option, value in _KEEPALIVE:
                 connected.setsockopt(level, option, value)
         return True
+
+
+def _secured(
+    protocol: asyncio.Protocol, context: ssl.SSLContext, seconds: float, shaken: asyncio.Future[str]
+) -> TlsConnection:
+    """The client's side of TLS. `shaken` becomes "" when `protocol` has its connection, else the reason why it has
+    none."""
+
+    def ended(reason: str) -> None:
+        if not shaken.done():
+            shaken.set_result(reason)
+
+    def begin(tls: Any, socket: asyncio.Transport) -> None:
+        protocol.connection_made(tls)
+        ended("")
+
+    return TlsConnection(protocol, context, seconds, begin, ended, client=True)

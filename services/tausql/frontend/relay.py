@@ -434,7 +434,9 @@ class RemoteSession(asyncio.Protocol):
             self._requests = Requests(open_=True)
             self._tail = CountingTail(self._tail, self._base)
             self._watched = True
-        before, self.statuses = self.statuses, joining.statuses
+        before = self.statuses
+        if before != joining.statuses:  # what is the same is kept once, by all sessions
+            self.statuses = joining.statuses
         answer = self.carried.news(before, self.statuses, plan.transaction_lost) + plan.answer
         if answer:
             self._write(answer)

@@ -19,6 +19,7 @@ from tausql.frontend.tls import EdgeTls, edge_of, host_names
 from tausql.protocol.processor import SessionHost
 from tausql.rpc.interface import Network
 from tausql.runtime import logs
+from tausql.runtime.descriptors import affordable
 from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
 from tausql.runtime.tls import Tls
@@ -168,11 +169,14 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
 def build(process: Process) -> FrontendService:
     """The frontend of a process; where a processor was built before it in the same process, sessions go there."""
     local: Any = process.services.get("processor")
+    settings = FrontendSettings()
+    sockets = 1 if local is not None else 2  # a session: its client, and its processor where that is elsewhere
+    room = affordable("connections", settings.connections_max, sockets)
     return FrontendService(
         process.host,
         process.network,
         process.fleet,
-        FrontendSettings(),
+        settings.model_copy(update={"connections_max": room}),
         local,
         directory=process.directory("frontend"),
         tls=process.tls,

@@ -69,6 +69,7 @@ class Sessions:
         self._streams: dict[str, Stream] = {}
         self._timers: dict[str, Timer] = {}
         self._witnesses: dict[str, Witness] = {}  # also those that are not ready
+        self._statuses: dict[str, str] = {}
         self._stopped = False
 
     @property
@@ -123,7 +124,7 @@ class Sessions:
 
         def joined(joining: Joining, member: Member, witness: Witness | None) -> None:
             session.carried.process_id, session.carried.secret = joining.process_id, joining.secret
-            session.statuses = joining.statuses
+            session.statuses = self._statuses_of(joining)
             moves.placed(session, member.name, witness)
             out.write(joining.greeting)
             session.adopt(joining, Plan())
@@ -139,6 +140,12 @@ class Sessions:
         elif not found:
             self._metrics.refused_no_processor += 1
             opened(refusals.no_processor())
+
+    def _statuses_of(self, joining: Joining) -> dict[str, str]:
+        """What its processor has reported: nearly all sessions are told the same, and keep it once."""
+        if self._statuses != joining.statuses:
+            self._statuses = joining.statuses
+        return self._statuses
 
     # --- who is there --------------------------------------------------------------------------------------------
 

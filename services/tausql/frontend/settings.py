@@ -28,7 +28,10 @@ class FrontendSettings(ServiceSettings):
         "a second one by mistake must fail instead of taking half the clients.",
     )
     backlog: int = Field(
-        default=1024, ge=1, description="Connections the kernel holds for us: a burst of clients at start."
+        default=4096,
+        ge=1,
+        description="Connections the kernel holds for us: a burst of clients at start. The kernel's own limit "
+        "(net.core.somaxconn) is 4096, too.",
     )
     tls: Literal["required", "optional"] = Field(
         default="required",
@@ -57,7 +60,10 @@ class FrontendSettings(ServiceSettings):
     user: str = Field(default="admin", description="The one user. Aurora DSQL's first user has this name.")
     database: str = Field(default="postgres", description="The one database. Aurora DSQL's has this name.")
     connections_max: int = Field(
-        default=10_000, ge=1, description="Client sessions at once, 53300 above. Aurora DSQL's default for a cluster."
+        default=10_000,
+        ge=1,
+        description="Client sessions at once, 53300 above. Aurora DSQL's default for a cluster. One takes a file "
+        "descriptor, two where its processor is elsewhere: what there are not enough of for is refused, too.",
     )
     startups_max: int = Field(
         default=256,

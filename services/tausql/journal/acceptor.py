@@ -146,17 +146,22 @@ class Acceptor:
             return state.last_seq
         return max(state.trim_seq, state.first_of_epoch_at(previous) - 1)
 
-    def wanted_trim(self, epoch: Epoch, seq: int) -> int:
-        """Up to where the log may go, told that everything up to (epoch, seq) is committed and held elsewhere."""
+    def wanted_trim(self, epoch: Epoch, seq: int, based: bool = False) -> int | None:
+        """Up to where the log may go, told that everything up to (epoch, seq) is committed and held elsewhere. None:
+        this log is behind that, or diverged before it, and has to begin where others' begin.
+
+        Who judges what is only in the log: the newest ownership that is *committed* stays. A newer one may still be
+        cut, and one trimmed on its account would then be missed. `based`: another replica's log begins above (epoch,
+        seq), so that this has been seen to."""
         state = self.state
         if seq <= state.trim_seq:
             return state.trim_seq
         if not state.agrees(epoch, seq):
-            self.adopt_base(epoch, seq)
-        elif seq > self.commit_seq:
+            return None
+        if seq > self.commit_seq:
             self.commit_seq = seq
             self.effects.committed(state.stream)
-        return seq
+        return seq if based else max(state.trim_seq, min(seq, state.ownership_at(self.commit_seq) - 1))
 
     def adopt_base(self, epoch: Epoch, seq: int) -> None:
         """This log is behind a trim point, or diverged before it: begin there. (epoch, seq) is committed."""

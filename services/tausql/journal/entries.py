@@ -11,10 +11,12 @@ from bisect import bisect_right
 
 import msgspec
 
-from tausql.protocol.journal import NO_EPOCH, Epoch, Record
+from tausql.protocol.journal import NO_EPOCH, Epoch, Kind, Record
 from tausql.runtime.check import I1, I12, check
 
 Genesis = tuple[tuple[str, int], ...]  # (name, incarnation) of every replica, sorted by name
+
+_OWNERSHIP_KINDS = frozenset((Kind.epoch_start, Kind.ownership))  # of records that carry an `Ownership`
 
 
 class LogEntry(msgspec.Struct, tag=1, array_like=True, gc=False):
@@ -61,6 +63,7 @@ class LogSummary(msgspec.Struct, array_like=True, gc=False):
     last_seq: int
     last_tau: int
     history: list[tuple[Epoch, int]]
+    ownerships: list[int]
 
 
 class SnapshotEntry(msgspec.Struct, tag=5, array_like=True, gc=False):
@@ -83,6 +86,7 @@ class LogState:
         "last_seq",
         "last_tau",
         "limit",
+        "ownerships",
         "promised",
         "stream",
         "trim_epoch",
@@ -100,6 +104,7 @@ class LogState:
         self.last_tau = 0  # 0 = not known (after a cut)
         self.epochs: list[Epoch] = []  # epochs above the trim point, oldest first ...
         self.firsts: list[int] = []  # ... and the seq each begins at
+        self.ownerships: list[int] = []  # seqs of the records above the trim point that carry an `Ownership`
 
     def epoch_at(self, seq: int) -> Epoch:
         """Epoch of the record at `seq`, which is from trim_seq to last_seq."""
@@ -110,6 +115,11 @@ class LogState:
     def first_of_epoch_at(self, seq: int) -> int:
         """The first seq above the trim point whose record has the epoch of that at `seq`."""
         return self.firsts[bisect_right(self.firsts, seq) - 1]
+
+    def ownership_at(self, seq: int) -> int:
+        """Seq of the newest record from the trim point up to `seq` that carries an `Ownership`; 0 = none."""
+        at = bisect_right(self.ownerships, seq)
+        return self.ownerships[at - 1] if at else 0
 
     @property
     def blank(self) -> bool:
@@ -143,6 +153,8 @@ class LogState:
                 epoch = record.epoch
                 self.epochs.append(epoch)
                 self.firsts.append(seq)
+            if record.kind in _OWNERSHIP_KINDS:
+                self.ownerships.append(seq)
         self.last_seq, self.last_epoch, self.last_tau = seq, epoch, tau
 
     def cut(self, keep_seq: int) -> None:
@@ -150,6 +162,7 @@ class LogState:
         while self.firsts and self.firsts[-1] > keep_seq:
             self.firsts.pop()
             self.epochs.pop()
+        del self.ownerships[bisect_right(self.ownerships, keep_seq) :]
         self.last_seq = keep_seq
         self.last_epoch = self.epochs[-1] if self.epochs else self.trim_epoch
         self.last_tau = 0
@@ -165,6 +178,7 @@ class LogState:
         if not self.agrees(epoch, seq):
             self.epochs.clear()
             self.firsts.clear()
+            self.ownerships.clear()
             self.last_seq, self.last_epoch, self.last_tau = seq, epoch, 0
         else:
             passed = bisect_right(self.firsts, seq + 1) - 1  # epochs before the one that seq + 1 belongs to
@@ -175,6 +189,7 @@ class LogState:
                 del self.epochs[:passed]
                 del self.firsts[:passed]
                 self.firsts[0] = seq + 1
+        del self.ownerships[: bisect_right(self.ownerships, seq)]
         self.trim_epoch, self.trim_seq = epoch, seq
 
     def summary(self) -> LogSummary:
@@ -187,6 +202,7 @@ class LogState:
             self.last_seq,
             self.last_tau,
             list(zip(self.epochs, self.firsts, strict=True)),
+            list(self.ownerships),
         )
 
     @classmethod
@@ -197,5 +213,6 @@ class LogState:
         state.last_seq, state.last_tau = summary.last_seq, summary.last_tau
         state.epochs = [epoch for epoch, _ in summary.history]
         state.firsts = [first for _, first in summary.history]
+        state.ownerships = list(summary.ownerships)
         state.last_epoch = state.epochs[-1] if state.epochs else summary.trim_epoch
         return state

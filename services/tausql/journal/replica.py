@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from tausql.journal.acceptor import Acceptor, Effects
 from tausql.journal.entries import Genesis, LogState, MemberEntry
 from tausql.journal.membership import Membership
@@ -22,12 +24,15 @@ from tausql.protocol.journal import (
     Append,
     Appended,
     Description,
+    Ended,
     Epoch,
     Introduce,
     Introduced,
+    Kind,
     LogPart,
     Open,
     Opened,
+    Ownership,
     Probe,
     Probed,
     ReadLog,
@@ -41,6 +46,7 @@ from tausql.protocol.tau import STREAM_MAX, micros_of
 from tausql.runtime.host import Clock, ClockUnsure
 
 NEVER = float("-inf")
+STREAM_OF_REGISTRY = 0
 READ_BYTES_MAX = 4 << 20
 
 
@@ -101,6 +107,8 @@ class Replica:
         self._acceptors: dict[int, Acceptor] = {}
         self._holders: dict[int, _Holder] = {}
         self._wanted_trims: dict[int, int] = {}
+        self._ended: dict[int, Ended] = {}  # streams that are over, and told to go
+        self._looked_seq = 0  # ownerships of the registry up to here were looked at for such streams
         self._catching_up: dict[int, float] = {}  # stream -> when others were last asked for their trim point
         self._heard: set[str] = set()
 
@@ -171,7 +179,7 @@ class Replica:
             elif state.limit > limit:
                 holder.raised_at = self._monotonic()
         elif status is Status.gap and request.previous_seq > state.last_seq:
-            self._ask_for_base(state)
+            self._ask_for_base(acceptor)
         return self._appended(status, seq, state.promised, state.limit)
 
     def read_log(self, request: ReadLog) -> LogPart:
@@ -194,10 +202,33 @@ class Replica:
             return Trimmed(refusal, 0)
         acceptor = self._acceptor(request.stream)
         wanted = acceptor.wanted_trim(request.epoch, request.seq)
-        if wanted > self._wanted_trims.get(request.stream, 0):
+        if wanted is None:  # not simply there: others keep the newest ownership, which may lie below
+            self._ask_for_base(acceptor)
+        elif wanted > self._wanted_trims.get(request.stream, 0):
             self._wanted_trims[request.stream] = wanted
+            if request.stream == STREAM_OF_REGISTRY:
+                self._trim_ended(acceptor)
             self._effects.trim(self._wanted_trims)
         return Trimmed(Status.ok, acceptor.state.trim_seq)
+
+    def _trim_ended(self, registry: Acceptor) -> None:
+        """Nobody asks to trim a stream that is over: readers forget it. Whoever has passed the record that drops it
+        from the registry has all of it, because its taus lie below; and that record may go now."""
+        wanted = self._wanted_trims[STREAM_OF_REGISTRY]
+        for seq in registry.state.ownerships:
+            if self._looked_seq < seq <= wanted:
+                self._looked_seq = seq
+                record = self._effects.read(STREAM_OF_REGISTRY, seq, 1)[0]
+                if record.kind == Kind.ownership:
+                    for one in msgspec.msgpack.decode(record.payload, type=Ownership).ended:
+                        self._ended[one.stream] = one
+        for one in self._ended.values():
+            acceptor = self._acceptor(one.stream)
+            up_to = acceptor.wanted_trim(one.epoch, one.seq)
+            if up_to is None:
+                self._ask_for_base(acceptor)
+            else:
+                self._wanted_trims[one.stream] = up_to
 
     def disconnected(self, peer: object) -> None:
         """A connection is gone: the holder that spoke over it is not worth waiting for."""
@@ -226,7 +257,7 @@ class Replica:
                 self.tick()
         elif isinstance(request, ReadLog) and self.voter:
             if isinstance(answer, LogPart) and answer.status == Status.trimmed:
-                self._acceptor(request.stream).adopt_base(answer.trim_epoch, answer.trim_seq)
+                self._begin_anew(self._acceptor(request.stream), answer.trim_epoch, answer.trim_seq)
         elif isinstance(request, ReadLog) and round_number == self.rejoin.round_number:
             if isinstance(answer, LogPart):
                 self.rejoin.part(round_number, answer)
@@ -265,15 +296,31 @@ class Replica:
             for state in self._effects.streams()
         )
 
-    def _ask_for_base(self, state: LogState) -> None:
+    def _ask_for_base(self, acceptor: Acceptor) -> None:
         """What this log lacks may be trimmed everywhere else: then nobody can send it, and it must begin later."""
+        state = acceptor.state
         now = self._monotonic()
         if now - self._catching_up.get(state.stream, NEVER) < 1.0:
             return
         self._catching_up[state.stream] = now
-        request = ReadLog(self.membership.fleet, state.stream, state.last_seq + 1, 0)
+        request = ReadLog(self.membership.fleet, state.stream, state.trim_seq + 1, 0)
         for other in self.membership.others:
             self._effects.ask(other, request, 0)
+
+    def _begin_anew(self, acceptor: Acceptor, epoch: Epoch, seq: int) -> None:
+        """Begin where another replica does. Its registry may begin above the end of a stream that this replica would
+        learn of there, and still has all of: so it asks for the others, too."""
+        before = acceptor.state.trim_seq
+        wanted = acceptor.wanted_trim(epoch, seq, based=True)
+        if wanted is None:
+            acceptor.adopt_base(epoch, seq)
+        elif wanted > self._wanted_trims.get(acceptor.state.stream, 0):
+            self._wanted_trims[acceptor.state.stream] = wanted
+            self._effects.trim(self._wanted_trims)
+        if acceptor.state.stream == STREAM_OF_REGISTRY and acceptor.state.trim_seq > before:
+            for state in list(self._effects.streams()):
+                if state.stream != STREAM_OF_REGISTRY:
+                    self._ask_for_base(self._acceptor(state.stream))
 
     # small matters
 
@@ -320,6 +367,7 @@ class Replica:
             state.trim_epoch,
             state.trim_seq,
             state.last_tau,
+            state.ownership_at(state.last_seq),
         )
 
     def _appended(self, status: Status, seq: int, promised: Epoch, limit: int, clock: int = 0) -> Appended:

@@ -33,6 +33,7 @@ from tausql.protocol.journal import (
 from tausql.rpc.interface import Cause, Failure, Message, Network, Peer, Reply, Routes, Sink
 from tausql.runtime import logs
 from tausql.runtime.disk import Disk, DiskFailed, DiskFull, FolderDisk
+from tausql.runtime.fault_points import END_A_TAIL, LATE_SYNC, REFUSE_AN_OPEN, fault
 from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
 
@@ -197,6 +198,9 @@ class JournalService:
         self._say(reply, answer)
 
     def _on_open(self, request: Open, reply: Reply) -> None:
+        if fault(self._host, REFUSE_AN_OPEN):
+            reply.fail(Cause.overloaded, "not now")
+            return
         answer = self._replica.open(request, reply.peer)
         if answer.status == Status.ok:
             self.metrics.grants += 1
@@ -233,14 +237,15 @@ class JournalService:
             reply.fail(Cause.overloaded, "too many answers wait for the disk")
             return
         self._answers.append((reply, answer))
-        if not self._turn_asked:
-            self._turn_asked = True
-            self._host.soon(self._turn)
+        self._wake()
 
     def _wake(self) -> None:
         if not self._turn_asked:
             self._turn_asked = True
-            self._host.soon(self._turn)
+            if fault(self._host, LATE_SYNC):
+                self._host.later(0.005, self._turn)
+            else:
+                self._host.soon(self._turn)
 
     def _turn(self) -> None:
         self._turn_asked = False
@@ -258,6 +263,8 @@ class JournalService:
             answers, self._answers = self._answers, []
             for reply, answer in answers:
                 reply.answer(answer)
+        if fault(self._host, END_A_TAIL):
+            self._tails.end_one()
         self._tails.push()
         if self._asks:
             asks, self._asks = self._asks, []

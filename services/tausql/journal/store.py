@@ -34,6 +34,8 @@ _SUFFIX = ".log"
 _RESERVE = "reserve"
 _OPEN_FILES_MAX = 16
 _RECORD_BYTES = 120  # what a record in memory takes besides its payload, roughly
+_CARRY_RECORDS_MAX = 64
+_CARRY_BYTES_MAX = 1 << 20
 
 
 def segment_name(segment: int) -> str:
@@ -183,13 +185,17 @@ class Store:
     # trimming
 
     def trim(self, wanted: Mapping[int, int]) -> None:
-        """Drop the segments of whose records no stream wants any: `wanted` is a seq a stream, up to it all may go.
+        """Drop the segments of whose records no stream wants any: `wanted` is a seq a stream, up to it all may go. A
+        few records that are wanted of a stream which stands still are written again: else the last word of an idle
+        stream would keep everything that the busy ones wrote after it.
 
         Writes the new trim points; the files go once these are durable."""
+        carried: dict[int, list[Record]] = {}
         doomed: list[int] = []
         for segment in self.segments:
-            if segment == self._segment or any(
-                index.end_within(segment, self.streams[stream].last_seq) > wanted.get(stream, 0)
+            if segment == self._segment or not all(
+                index.end_within(segment, self.streams[stream].last_seq) <= wanted.get(stream, 0)
+                or self._carriable(stream, wanted.get(stream, 0), carried)
                 for stream, index in self._indexes.items()
             ):
                 break
@@ -199,11 +205,29 @@ class Store:
         for stream, index in list(self._indexes.items()):
             state = self.streams[stream]
             seq = index.end_within(doomed[-1], state.last_seq)
+            if seq > wanted.get(stream, 0):
+                records = carried[stream]
+                seq = records[0].seq - 1
+                self.write(LogEntry(stream, state.promised, state.limit, seq, records))
             if seq > state.trim_seq:
                 self.write(BaseEntry(stream, state.epoch_at(seq), seq))
         self._doomed += [segment for segment in doomed if segment not in self._doomed]
         if not self.dirty:
             self._drop_doomed()
+
+    def _carriable(self, stream: int, wanted: int, carried: dict[int, list[Record]]) -> bool:
+        """Is what is wanted of `stream`, all of it above `wanted`, little enough to be written again? Then it is put
+        into `carried`, else an empty list."""
+        if stream not in carried:
+            state = self.streams[stream]
+            first = max(wanted, state.trim_seq) + 1
+            records: list[Record] = []
+            if state.last_seq - first < _CARRY_RECORDS_MAX:
+                records = self.read(stream, first, _CARRY_BYTES_MAX)
+                if records[-1].seq < state.last_seq or _size_of(records) > _CARRY_BYTES_MAX:
+                    records = []
+            carried[stream] = records
+        return bool(carried[stream])
 
     def _drop_doomed(self) -> None:
         for segment in self._doomed:
@@ -253,7 +277,7 @@ class Store:
     def _remember(self, entry: LogEntry) -> None:
         records = entry.records
         key = (entry.stream, records[0].seq)
-        size = sum(len(record.payload) for record in records) + _RECORD_BYTES * len(records)
+        size = _size_of(records)
         self._cache[key] = records
         self._cache_order.append((key, size))
         self._cache_bytes += size
@@ -367,3 +391,8 @@ class Store:
             file.truncate(len(data))
             file.sync()
             file.close()
+
+
+def _size_of(records: list[Record]) -> int:
+    """What they take in memory, roughly."""
+    return sum(len(record.payload) for record in records) + _RECORD_BYTES * len(records)

@@ -119,6 +119,12 @@ class Tails:
         self._remove(subscriber)
         subscriber.sink.end(Failure(cause, why))
 
+    def end_one(self) -> None:
+        """End a tail, as an overloaded replica might: its reader goes elsewhere, or comes back."""
+        for subscribers in self._streams.values():
+            self._end(subscribers[0], Cause.unavailable, "the tail is ended")
+            return
+
     # after a sync
 
     def push(self) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from tausql.local.shapes import Place, Ports
 
 FILE = "cluster.json"
+LINKS = "links.json"
 PORTS = range(20_000, 32_000)
 
 
@@ -39,6 +40,8 @@ class Cluster(msgspec.Struct):
     http_port: int
     supervisor: int  # pid; 0 once it is down
     processes: list[ProcessEntry]
+    storages: int = 1  # in each zone
+    links: bool = False  # processes look for rules about their links in LINKS
 
     def save(self, folder: Path) -> None:
         """Atomically, so that a reader never sees half of it."""

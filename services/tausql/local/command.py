@@ -15,7 +15,7 @@ from tausql.chaos.command import chaos
 from tausql.local import environment
 from tausql.local.cluster import Cluster, alive, load
 from tausql.local.shapes import Shape
-from tausql.local.up import StartError, up_fleet
+from tausql.local.up import SHARD_BYTES, StartError, up_fleet
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 
@@ -49,14 +49,21 @@ def up(
     pg_port: Annotated[int, typer.Option(min=1, max=65535, help="Port for PostgreSQL clients.")] = 5432,
     http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port for HTTP SQL and status.")] = 8080,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    streams: Annotated[int, typer.Option(min=1, max=16, help="Journal streams.")] = 1,
+    streams: Annotated[int, typer.Option(min=1, max=16, help="Journal streams wanted at least.")] = 2,
+    storages: Annotated[int, typer.Option(min=1, max=8, help="Storage processes in each zone.")] = 1,
+    shard_bytes: Annotated[
+        int, typer.Option(min=1024, help="Bytes above which a shard of rows is cut in two.")
+    ] = SHARD_BYTES,
+    links: Annotated[
+        bool, typer.Option("--links", help="Let `tausql chaos` cut and slow links between processes.")
+    ] = False,
     clock: Annotated[
         environment.Clock, typer.Option(help="The machine's clock, or estimates from the timekeepers as on a cluster.")
     ] = environment.Clock.host,
 ) -> None:
     """Start the fleet and stay in the foreground until Ctrl-C or `tausql down`."""
     try:
-        up_fleet(data.resolve(), shape, zones, pg_port, http_port, host, streams, clock)
+        up_fleet(data.resolve(), shape, zones, pg_port, http_port, host, streams, clock, storages, shard_bytes, links)
     except StartError as error:
         raise _fail(str(error)) from error
 
@@ -97,7 +104,7 @@ def psql(context: typer.Context, data: Data = DEFAULT_DATA) -> None:
 
 @app.command()
 def status(data: Data = DEFAULT_DATA) -> None:
-    """Show every process of the fleet. Exit code 1 unless all are ready."""
+    """Show every process of the fleet, streams and shards. Exit code 1 unless all are ready."""
     from tausql.local.watching import table_of  # rich and HTTP are not needed by any other command
 
     cluster = _running(data.resolve())

@@ -9,10 +9,13 @@ import sys
 from enum import Enum
 from pathlib import Path
 
-from tausql.local.cluster import Cluster
-from tausql.local.shapes import Place, Ports, Shape
+import msgspec
+
+from tausql.local.cluster import LINKS, Cluster
+from tausql.local.shapes import Place, Planned, Ports, Shape
 
 USER, DATABASE = "admin", "postgres"
+SESSIONS_MAX = 10_000  # of each processor: no more of them come by themselves here, and the kernel spreads unevenly
 CLOCK_ERROR_US = 20  # one machine, one oscillator: only the reading itself can differ
 
 
@@ -32,7 +35,13 @@ class Clock(Enum):
 
 
 def for_process(
-    folder: Path, cluster: Cluster, shape: Shape, place: Place, ports: Ports, clock: Clock = Clock.host
+    folder: Path,
+    cluster: Cluster,
+    shape: Shape,
+    place: Place,
+    ports: Ports,
+    planned: Planned,
+    clock: Clock = Clock.host,
 ) -> dict[str, str]:
     """Settings of one process. What the user's own environment says (`TAUSQL_...`) wins."""
     settings = {
@@ -47,11 +56,20 @@ def for_process(
         "TAUSQL_CLOCK_SOURCES_MIN": str(1 if shape is Shape.single else cluster.zones),
         "TAUSQL_CLOCK_ASSUMED_ERROR_US": str(CLOCK_ERROR_US),
         "TAUSQL_TIMEKEEPER_ASSUMED_ERROR_US": str(CLOCK_ERROR_US),
+        "TAUSQL_PROCESSOR_SESSIONS_MAX": str(SESSIONS_MAX),
         "TAUSQL_FRONTEND_LISTEN": f"{cluster.host}:{cluster.pg_port}",
         "TAUSQL_FRONTEND_REUSE_PORT": "false" if shape is Shape.single else "true",
         "TAUSQL_FRONTEND_CERTIFICATE_DIRECTORY": str(certificate_folder(folder)),
         "TAUSQL_FRONTEND_PASSWORD_FILE": str(password_file(folder)),
     }
+    if "control" in place.services:
+        settings["TAUSQL_CONTROL_STREAMS"] = str(planned.streams)
+        settings["TAUSQL_CONTROL_SHARD_BYTES"] = str(planned.shard_bytes)
+        settings["TAUSQL_CONTROL_STATUS_ADDRESSES"] = msgspec.json.encode(planned.statuses).decode()
+    else:
+        settings["TAUSQL_CONTROL"] = planned.control
+    if cluster.links:
+        settings["TAUSQL_LINKS"] = str(folder / LINKS)
     if ports.session:
         settings["TAUSQL_PROCESSOR_SESSION_LISTEN"] = f"{cluster.host}:{ports.session}"
     return {name: value for name, value in settings.items() if name not in os.environ}

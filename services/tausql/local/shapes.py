@@ -2,10 +2,12 @@
 
     separate   every service a process of its own, as every one is a pod of its own on Kubernetes
     packed     those that talk most on one event loop, over memory: a zone's frontend, processor, storage and
-               timekeeper; an adjudicator with its crossbar; each journal replica alone, because its fsync blocks
+               timekeeper; an adjudicator with its crossbar; each journal replica alone, because its fsync blocks.
+               Control is with the last zone, which has least to do
     single     everything in one process, one zone, one journal replica: quick starts and tests
 
-`separate` and `packed` are the same members with the same names and folders, so one data folder serves both.
+`separate` and `packed` are the same members with the same names and folders, so one data folder serves both. Further
+storages of a zone are processes of their own in both.
 """
 
 from __future__ import annotations
@@ -33,24 +35,37 @@ class Place(NamedTuple):
     name: str
     zone: str
     services: tuple[str, ...]
+    number: int = 1  # of its service in its zone
+
+    def member(self, service: str) -> str:
+        """What one of its services is called."""
+        return f"{service}-{self.zone}" + (f"-{self.number}" if self.number > 1 else "")
 
 
-ORDER = ("timekeeper", "journal", "adjudicator", "crossbar", "storage", "processor", "frontend")
+ORDER = ("timekeeper", "journal", "adjudicator", "crossbar", "storage", "processor", "frontend", "control")
 
 
 def _sorted(services: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(services, key=ORDER.index))
 
 
-def places(shape: Shape, zones: int) -> list[Place]:
-    """The processes of a shape. `zones` 1 to 5; journals one a zone, so an odd number serves best."""
+def places(shape: Shape, zones: int, storages: int = 1) -> list[Place]:
+    """The processes of a shape. `zones` 1 to 5; journals one a zone, so an odd number serves best. `storages`: in each
+    zone."""
     names = "abcde"[: 1 if shape is Shape.single else zones]
+    more = [
+        Place(f"storage-{zone}-{number}", zone, ("storage",), number)
+        for number in range(2, storages + 1)
+        for zone in names
+    ]
     if shape is Shape.single:
-        return [Place("fleet", "a", ORDER)]
+        return [Place("fleet", "a", ORDER), *more]
     made: list[Place] = []
     for number, zone in enumerate(names):
         near_rows = ("timekeeper", "storage", *(("processor", "frontend") if number < SESSION_ZONES else ()))
         near_log = ("adjudicator", "crossbar") if number < ORDER_ZONES else ()
+        if zone == names[-1]:
+            near_rows = (*near_rows, "control")
         if shape is Shape.packed:
             made.append(Place(f"journal-{zone}", zone, ("journal",)))
             if near_log:
@@ -60,7 +75,7 @@ def places(shape: Shape, zones: int) -> list[Place]:
             made += [
                 Place(f"{service}-{zone}", zone, (service,)) for service in _sorted(("journal", *near_log, *near_rows))
             ]
-    return made
+    return made + more
 
 
 class Ports(NamedTuple):
@@ -71,16 +86,18 @@ class Ports(NamedTuple):
     session: int  # 0 unless a processor runs there
 
 
-def fleet_of(made: list[Place], ports: dict[str, Ports], host: str, streams: int) -> Fleet:
-    """The map every process is given. Crossbars carry no zone here: on one machine every storage replica is as near to
-    each of them, and when all follow the first, the journal is read and merged once."""
+def fleet_of(made: list[Place], ports: dict[str, Ports], host: str) -> Fleet:
+    """The map every process is given: who there is, and nothing that is wanted. That is for control to say, and what
+    was right when the fleet started need not be when one of its processes starts again. Crossbars carry no zone here:
+    on one machine every storage replica is as near to each of them, and when all follow the first, the journal is read
+    and merged once."""
     members: dict[str, list[Member]] = {service: [] for service in ORDER}
     for place in made:
         mine = ports[place.name]
         for service in place.services:
             members[service].append(
                 Member(
-                    name=f"{service}-{place.zone}",
+                    name=place.member(service),
                     zone="" if service == "crossbar" else place.zone,
                     address=f"{host}:{mine.rpc}",
                     session=f"{host}:{mine.session}" if service == "processor" else "",
@@ -89,4 +106,25 @@ def fleet_of(made: list[Place], ports: dict[str, Ports], host: str, streams: int
             )
     zones = tuple(sorted({place.zone for place in made}))
     found = {service: tuple(listed) for service, listed in members.items()}
-    return msgspec.structs.replace(Fleet(zones=zones, streams=streams), **found)
+    return msgspec.structs.replace(Fleet(zones=zones, streams=0), **found)
+
+
+class Planned(NamedTuple):
+    """What control is told, and where it is."""
+
+    control: str  # its RPC address
+    statuses: dict[str, str]  # HTTP addresses of adjudicators and storages, by name
+    streams: int = 2
+    shard_bytes: int = 256 << 20
+
+
+def planned_of(made: list[Place], ports: dict[str, Ports], host: str, streams: int, shard_bytes: int) -> Planned:
+    """What control of this fleet is told."""
+    address = next(f"{host}:{ports[place.name].rpc}" for place in made if "control" in place.services)
+    statuses = {
+        place.member(service): f"{host}:{ports[place.name].http}"
+        for place in made
+        for service in place.services
+        if service in ("adjudicator", "storage")
+    }
+    return Planned(address, statuses, streams, shard_bytes)

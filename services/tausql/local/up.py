@@ -11,13 +11,16 @@ from pathlib import Path
 import msgspec
 
 from tausql.local import environment
-from tausql.local.cluster import Cluster, ProcessEntry, alive, assign_ports, load, port_free
-from tausql.local.shapes import Place, Ports, Shape, fleet_of, places
+from tausql.local.cluster import LINKS, Cluster, ProcessEntry, alive, assign_ports, load, port_free
+from tausql.local.shapes import Place, Planned, Ports, Shape, fleet_of, places, planned_of
 from tausql.local.supervisor import Supervisor
 from tausql.local.watching import readiness
+from tausql.runtime.descriptors import SPARE, raise_limit
 
 READY_SECONDS = 60.0
+DESCRIPTORS_MIN = 2 * SPARE
 POLL_SECONDS = 0.03
+SHARD_BYTES = 256 << 20
 
 
 class StartError(Exception):
@@ -31,20 +34,25 @@ def up_fleet(
     pg_port: int,
     http_port: int,
     host: str,
-    streams: int,
+    streams: int = 2,
     clock: environment.Clock = environment.Clock.host,
+    storages: int = 1,
+    shard_bytes: int = SHARD_BYTES,
+    links: bool = False,
 ) -> None:
-    """Start everything, say how to connect, watch until told to stop. Raises StartError."""
+    """Start everything, say how to connect, watch until told to stop. `storages`: in each zone; `links`: between
+    processes can be cut. Raises StartError."""
     begun = time.monotonic()
+    _check_descriptors()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = _only_one(folder)
-    before = _before(folder, shape, zones)
+    before = _before(folder, shape, zones, storages)
     for port, option in ((pg_port, "--pg-port"), (http_port, "--http-port")):
         if not port_free(host, port):
             raise StartError(f"port {port} of {host} is in use: choose another with {option}")
-    made = places(shape, zones)
+    made = places(shape, zones, storages)
     ports = assign_ports(made, before, host, http_port)
-    fleet = fleet_of(made, ports, host, streams)
+    fleet = fleet_of(made, ports, host)
     (folder / "fleet.json").write_bytes(msgspec.json.format(msgspec.json.encode(fleet), indent=2))
     cluster = Cluster(
         shape=shape.value,
@@ -54,8 +62,12 @@ def up_fleet(
         http_port=http_port,
         supervisor=os.getpid(),
         processes=[],
+        storages=storages,
+        links=links,
     )
-    supervisor = _supervisor(folder, cluster, shape, made, ports, lock, clock)
+    (folder / LINKS).unlink(missing_ok=True)
+    planned = planned_of(made, ports, host, streams, shard_bytes)
+    supervisor = _supervisor(folder, cluster, shape, made, ports, planned, lock, clock)
     _prepare_secrets(folder)
     print(f"starting {len(made)} processes ({shape.value}) in {folder}", flush=True)
     supervisor.start_all()
@@ -81,7 +93,7 @@ def _only_one(folder: Path) -> int:
     return lock
 
 
-def _before(folder: Path, shape: Shape, zones: int) -> Cluster | None:
+def _before(folder: Path, shape: Shape, zones: int, storages: int) -> Cluster | None:
     """The fleet that ran here before. Raises StartError if this one cannot take over its data."""
     try:
         before = load(folder)
@@ -94,6 +106,11 @@ def _before(folder: Path, shape: Shape, zones: int) -> Cluster | None:
         raise StartError(
             f"the data in {folder} is of {before.zones} zone(s), and the number of journal replicas never changes: "
             f"use --zones {before.zones}" + (" or --shape single" if before.zones == 1 else "") + ", or another --data"
+        )
+    if storages < before.storages:
+        raise StartError(
+            f"the data in {folder} lies with {before.storages} storages in each zone: use --storages {before.storages} "
+            "or more, or another --data"
         )
     _end_orphans(before)
     return before
@@ -124,6 +141,7 @@ def _supervisor(
     shape: Shape,
     made: list[Place],
     ports: dict[str, Ports],
+    planned: Planned,
     lock: int,
     clock: environment.Clock,
 ) -> Supervisor:
@@ -140,10 +158,28 @@ def _supervisor(
         cluster,
         made,
         ports,
-        lambda place: environment.for_process(folder, cluster, shape, place, ports[place.name], clock),
+        lambda place: environment.for_process(folder, cluster, shape, place, ports[place.name], planned, clock),
         run_place,
         lock,
     )
+
+
+def _check_descriptors() -> None:
+    """Raise the limit of open files for all processes; say so where it cannot be what a full fleet needs."""
+    limit = raise_limit()
+    if limit < DESCRIPTORS_MIN:
+        raise StartError(
+            f"a process may have {limit} files and sockets open here, TauSQL needs {DESCRIPTORS_MIN} at least: "
+            "raise the hard limit (ulimit -Hn)"
+        )
+    needed = environment.SESSIONS_MAX + SPARE
+    if limit < needed:
+        print(
+            f"a process may have {limit} files and sockets open here: room for some {limit - SPARE} connections; "
+            f"for {environment.SESSIONS_MAX} raise the hard limit (ulimit -Hn) to {needed}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _prepare_secrets(folder: Path) -> None:

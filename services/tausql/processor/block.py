@@ -61,6 +61,10 @@ class Block:
         self.carried: Carried | None = None  # where commits are announced, if they are
         self.committing = False  # a commit is under way: its outcome must be awaited, whatever the client wants
 
+    def let_go(self) -> None:
+        """The session is over: nobody needs to hear of a transaction's end any more."""
+        self._on_end = _nothing
+
     # --- state ---------------------------------------------------------------------------------------------------
 
     @property
@@ -211,3 +215,7 @@ class Block:
             if committed:
                 self._on_jobs()
         self._on_end()
+
+
+def _nothing() -> None:
+    """There is no session."""

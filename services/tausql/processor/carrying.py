@@ -142,7 +142,8 @@ class Carried:
             return
         changed = Changed(settings=self._settings(self._parameters.durable()))
         self._parameters.durable_changed = False
-        self._told.update(changed.settings)
+        if changed.settings:
+            self._told = {**self._told, **changed.settings}
         if unnamed is not self._unnamed:
             self._unnamed = unnamed
             if unnamed is None:

@@ -6,14 +6,14 @@ a stale plan is OC001, and the client retries the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from tausql.processor.coroutines import turn
 from tausql.processor.portals import Portal, PreparedStatement, Row, same_columns
 from tausql.processor.reads import StaleSchemaError
 from tausql.processor.state import SessionState
-from tausql.processor.transaction import EPOCH_2000_MICROS, StatementView, Transaction
+from tausql.processor.transaction import StatementView, Transaction
 from tausql.protocol.errors import Code, SqlError, schema_changed
 from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.engine import Execution, Prepared, prepare
@@ -50,12 +50,7 @@ class Executor:
     __slots__ = (
         "_busy_since",
         "_catalogue",
-        "_clock",
-        "_pause",
         "_plans",
-        "_random",
-        "_random_bytes",
-        "_snapshots",
         "_state",
         "_system",
     )
@@ -66,12 +61,6 @@ class Executor:
         self._catalogue = shared.catalogue
         self._plans = shared.plans
         self._system = shared.system
-        self._snapshots = shared.transactions.snapshots
-        chance = shared.host.random
-        self._random: Callable[[], float] = chance.random
-        self._random_bytes: Callable[[int], bytes] = chance.randbytes
-        self._clock: Callable[[], int] = self._now_us
-        self._pause: Callable[[], Awaitable[None] | None] = self._turn_when_busy
         self._busy_since = 0.0
 
     # --- planning ------------------------------------------------------------------------------------------------
@@ -302,28 +291,27 @@ class Executor:
         return turn(host)
 
     def _context(self, transaction: Transaction, params: list[Any]) -> Context:
-        parameters = self._state.parameters
+        state = self._state
+        shared = state.shared
+        format = state.parameters.format
         now_us = transaction.now_us()
-        parameters.format.now_us = now_us
-        self._busy_since = self._state.shared.host.monotonic()
+        format.now_us = now_us
+        self._busy_since = shared.host.monotonic()
         return Context(
             params=params,
             now_us=now_us,
-            statement_now_us=self._now_us() if transaction.block else now_us,
-            session=self._state.facts(),
-            format=parameters.format,
-            clock=self._clock,
-            random=self._random,
-            random_bytes=self._random_bytes,
-            pause=self._pause,
+            statement_now_us=shared.clock() if transaction.block else now_us,
+            session=state.facts(),
+            format=format,
+            clock=shared.clock,
+            random=shared.random,
+            random_bytes=shared.random_bytes,
+            pause=self._turn_when_busy,
         )
 
     def context(self, params: list[Any]) -> Context:
         """What a statement that is not planned (DDL, CALL) evaluates expressions with."""
         return self._context(self._state.block.current(), params)
-
-    def _now_us(self) -> int:
-        return self._snapshots.latest() - EPOCH_2000_MICROS
 
 
 def _next_chunk(rows: int, size: int) -> int:

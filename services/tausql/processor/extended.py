@@ -40,6 +40,10 @@ class ExtendedProtocol:
         # Drivers that name no statement send its text again each time: what it came to is kept here.
         self._kept: dict[tuple[str, tuple[int, ...]], PreparedStatement] = {}
 
+    def let_go(self) -> None:
+        """The session is over."""
+        self._sync_is_next = _never
+
     # --- Parse ---------------------------------------------------------------------------------------------------
 
     def parse_at_once(self, message: Parse) -> bool:
@@ -238,3 +242,7 @@ class ExtendedProtocol:
         if kind != "query":
             raise SqlError(Code.object_not_in_prerequisite_state, f'portal "{portal.name}" cannot be run')
         self._state.output.add(_SELECT_0)
+
+
+def _never() -> bool:
+    return False

@@ -24,7 +24,7 @@ from tausql.sql.tables import AccessCache
 LOOK_SECONDS = 30.0  # between looks for jobs of others: a lease lasts as long
 RETRY_SECONDS = 1.0
 CONFLICTS_IN_A_ROW_MAX = 1000
-BATCH_ROWS_MIN = 10
+BATCH_ROWS_MIN, BATCH_ROWS_MAX = 10, 1000
 WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX = 0.005, 0.25  # between two looks at a job somebody waits for
 
 log = logs.get("processor.jobs")
@@ -90,7 +90,7 @@ class Jobs:
         conflicts = 0
         current: JobRecord | None = job
         while current is not None and current.status in rows.OPEN and not self._stopped:
-            batch = max(BATCH_ROWS_MIN, current.batch_rows >> conflicts)
+            batch = max(BATCH_ROWS_MIN, min(current.batch_rows, BATCH_ROWS_MAX) >> conflicts)
             held = msgspec.structs.replace(current, batch_rows=batch)
             try:
                 current = await self._internal.run(partial(self._step, held), attempts_max=1)
@@ -98,6 +98,7 @@ class Jobs:
                 if error.code is not Code.serialization_failure or conflicts >= CONFLICTS_IN_A_ROW_MAX:
                     raise
                 conflicts += 1
+                self._metrics.job_conflicts += 1
                 await sleep(self._host, 0.01 * self._host.random.random())
             else:
                 conflicts = 0

@@ -14,7 +14,6 @@ from typing import Protocol, cast
 import msgspec
 
 from tausql.processor.carrying import NoteOut
-from tausql.processor.secured import TlsConnection
 from tausql.protocol.processor import (
     CANCEL_KNOWN,
     CANCEL_UNKNOWN,
@@ -30,10 +29,11 @@ from tausql.protocol.processor import (
 )
 from tausql.runtime import logs
 from tausql.runtime.tls import Tls
+from tausql.runtime.tls_connection import TlsConnection
 
 WRITE_BUFFER_BYTES = 256 * 1024
 PUSH_LOOK_SECONDS = 0.005  # how often to look whether the kernel has taken what it would not take at once
-BACKLOG = 1024  # a burst of sessions that lost another processor; one too many is tried again a second later
+BACKLOG = 4096  # a burst of sessions that lost another processor; one too many is tried again a second later
 _LENGTH_BYTES = 4
 
 _decode_greeting: Callable[[bytes], Greeting] = msgspec.msgpack.Decoder(Greeting).decode
@@ -262,7 +262,9 @@ class Listener:
 
         def connection() -> asyncio.BaseProtocol:
             inner = SessionConnection(host, greeting_seconds, self._open)
-            return inner if tls is None else TlsConnection(inner, tls.server(), greeting_seconds)
+            if tls is None:
+                return inner
+            return TlsConnection(inner, tls.server(), greeting_seconds, inner.begin, _no_handshake)
 
         self._server = await loop.create_server(connection, name.strip("[]"), int(port), backlog=BACKLOG)
         bound = self._server.sockets[0].getsockname()
@@ -278,3 +280,7 @@ class Listener:
         """Cut what is left."""
         for connection in list(self._open.connections):
             connection.abort()
+
+
+def _no_handshake(reason: str) -> None:
+    log.warning("TLS failed", why=reason)

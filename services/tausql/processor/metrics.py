@@ -8,6 +8,7 @@ from tausql.processor.usage import Usage
 from tausql.protocol.errors import Code
 from tausql.runtime import metrics
 
+COMMIT_STREAMS = ("1", "2", "3", "more")
 STATEMENTS = ("query", "insert", "update", "delete", "explain", "copy", "ddl", "utility")
 
 
@@ -20,7 +21,9 @@ class ProcessorMetrics:
         "bytes_in",
         "bytes_out",
         "cancels",
+        "commit_resends",
         "commit_seconds",
+        "commit_streams",
         "commits",
         "commits_in_flight",
         "conflicts",
@@ -28,7 +31,9 @@ class ProcessorMetrics:
         "hedges",
         "held_answers",
         "internal_errors",
+        "job_conflicts",
         "job_steps",
+        "not_here",
         "outcomes_asked",
         "plan_hits",
         "plan_misses",
@@ -37,10 +42,12 @@ class ProcessorMetrics:
         "read_seconds",
         "reads",
         "reads_in_flight",
+        "reads_split",
         "refusals",
         "reloads",
         "replans",
         "rollbacks",
+        "rows_elsewhere",
         "sample",
         "schema_conflicts",
         "sessions",
@@ -61,6 +68,7 @@ class ProcessorMetrics:
         awaited = (Code.serialization_failure, Code.statement_completion_unknown, Code.internal_error)
         self.errors = dict.fromkeys(awaited, 0)
         self.internal_errors = 0
+        self.job_conflicts = 0
         self.job_steps = 0
         self.cancels = 0
         self.bytes_in = 0
@@ -68,8 +76,13 @@ class ProcessorMetrics:
         self.reads = 0
         self.hedges = 0
         self.read_failures = 0
+        self.reads_split = 0
+        self.not_here = 0
+        self.rows_elsewhere = 0
         self.held_answers = 0
         self.commits = 0
+        self.commit_resends = 0
+        self.commit_streams = dict.fromkeys(COMMIT_STREAMS, 0)  # commits by how many streams judged them
         self.rollbacks = 0
         self.conflicts = 0
         self.schema_conflicts = 0
@@ -88,6 +101,11 @@ class ProcessorMetrics:
         self.plan_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
         self.read_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
         self.commit_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
+
+    def committed(self, streams: int) -> None:
+        """A transaction that so many streams judged has committed."""
+        self.commits += 1
+        self.commit_streams[COMMIT_STREAMS[min(streams, len(COMMIT_STREAMS)) - 1]] += 1
 
     def collect(self) -> Iterator[metrics.Family]:
         """Read at scrape time."""
@@ -115,11 +133,34 @@ class ProcessorMetrics:
             "tausql_processor_read_failures_total", "Answers of storage that were failures.", self.read_failures
         )
         yield counter(
+            "tausql_processor_reads_split_total", "Reads split over several storage replicas.", self.reads_split
+        )
+        yield counter(
+            "tausql_processor_not_here_total", "Answers of storage that the keys are not served there.", self.not_here
+        )
+        yield counter(
+            "tausql_processor_rows_elsewhere_total",
+            "Rows of scanned index entries that another replica had to be asked for.",
+            self.rows_elsewhere,
+        )
+        yield counter(
             "tausql_processor_held_answers_total",
             "Read answers held until every clock had passed them.",
             self.held_answers,
         )
         yield counter("tausql_processor_commits_total", "Transactions committed with writes.", self.commits)
+        by_streams: metrics.Labelled = {(streams,): count for streams, count in self.commit_streams.items()}
+        yield counter(
+            "tausql_processor_commit_streams_total",
+            "Transactions committed with writes, by how many streams judged them.",
+            by_streams,
+            ("streams",),
+        )
+        yield counter(
+            "tausql_processor_commit_resends_total",
+            "Commits sent again because they were never judged: their stream or range had moved.",
+            self.commit_resends,
+        )
         yield counter("tausql_processor_rollbacks_total", "Transactions rolled back.", self.rollbacks)
         yield counter("tausql_processor_conflicts_total", "Commits refused for a conflict (OC000).", self.conflicts)
         yield counter(
@@ -133,6 +174,12 @@ class ProcessorMetrics:
         )
         yield counter("tausql_processor_catalogue_reloads_total", "Times the catalogue was read anew.", self.reloads)
         yield counter("tausql_processor_replans_total", "Statements planned again for a changed schema.", self.replans)
+        yield counter("tausql_processor_job_steps_total", "Batches of background jobs committed.", self.job_steps)
+        yield counter(
+            "tausql_processor_job_conflicts_total",
+            "Batches of background jobs that met a conflict and were halved.",
+            self.job_conflicts,
+        )
         yield from self._looked_at()
         for name, text, seconds in (
             ("commit", "Time from sending a commit to its verdict.", self.commit_seconds),

@@ -9,7 +9,8 @@ well past the deadline is the client told that the outcome is not known (40003).
 from __future__ import annotations
 
 from tausql.processor.coroutines import Wait, sleep
-from tausql.processor.placement import Holder, Placement
+from tausql.processor.owners import Holder
+from tausql.processor.placement import Placement
 from tausql.processor.snapshots import Snapshots
 from tausql.protocol.adjudicator import Aborted, Commit, Committed, Outcome
 from tausql.protocol.errors import Code, SqlError

@@ -52,6 +52,11 @@ class Output:
         if not self.closed:
             self._out.write(data)
 
+    def flush_if_due(self) -> None:
+        """The work stands still: let the client have what it is waiting for."""
+        if self.due:
+            self.flush()
+
     def writable(self) -> Wait[None] | None:
         """None: go on. Else wait: the client has not taken what was written."""
         if self.closed:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from tausql.processor.buffer import WriteBuffer
+from tausql.processor.rows_elsewhere import values_of
 from tausql.protocol.pushdown import compile_projection, compile_tests
 from tausql.protocol.rows import decode_stored
 from tausql.protocol.storage import Page, Scan
@@ -24,7 +25,9 @@ Own = list[tuple[bytes, bytes | None]]
 class Source(Protocol):
     """Where stored rows come from: storage, at the transaction's tau_start."""
 
-    def page(self, scan: Scan) -> Awaitable[Page]: ...
+    def page(self, scan: Scan) -> Awaitable[Page]:
+        """Complete: with `fetch`, all rows are there."""
+        ...
 
     def values(self, keys: list[bytes]) -> Awaitable[list[bytes | None]]: ...
 
@@ -50,7 +53,7 @@ class StoredScanner:
     async def next_page(self) -> list[Entry]:
         while not self._ended:
             page = await self._source.page(self._scan)
-            rows = list(zip(page.keys, page.values, strict=True))
+            rows = list(zip(page.keys, values_of(page), strict=True))
             self.took(page, len(rows))
             if rows:
                 return rows
@@ -129,7 +132,7 @@ class RowOverlay:
             page = await self._stored.next()
             boundary = page.resume if self._stored.more else None
             by_key = self._own.by_key
-            merged = [(key, value) for key, value in zip(page.keys, page.values, strict=True) if key not in by_key]
+            merged = [(key, value) for key, value in zip(page.keys, values_of(page), strict=True) if key not in by_key]
             merged.extend(self._own_rows(boundary))
             merged.sort(reverse=self._reverse)
             self._ended = not self._stored.more
@@ -179,7 +182,7 @@ class FetchOverlay:
             boundary = page.resume if self._stored.more else None
             by_key = self._own.by_key
             found: list[tuple[bytes, bytes, bytes]] = []  # (entry key, row key, row as stored)
-            for entry, key, value in zip(page.entries, page.keys, page.values, strict=True):
+            for entry, key, value in zip(page.entries, page.keys, values_of(page), strict=True):
                 if entry in by_key:
                     continue
                 own = self._buffer.visible(key, self._mark)

@@ -7,7 +7,7 @@ lasts to the transaction's end only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.types.session_format import SessionFormat, checked_date_style, checked_interval_style
@@ -99,12 +99,43 @@ VALUE_CHARACTERS_MAX = 8_192
 NAME_CHARACTERS_MAX = 63
 
 
+class SessionValues(Mapping[str, str]):
+    """One session's values by lower-case name: its own where they are not what everybody has. Ten thousand sessions
+    that have changed nothing keep nothing."""
+
+    __slots__ = ("_own",)
+
+    def __init__(self, user: str) -> None:
+        self._own = {"session_authorization": user}
+
+    def put(self, name: str, value: str) -> None:
+        if _VALUES.get(name) == value:
+            self._own.pop(name, None)
+        else:
+            self._own[name] = value
+
+    def __getitem__(self, name: str) -> str:
+        value = self._own.get(name)
+        return value if value is not None else _VALUES[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from _VALUES
+        yield from (name for name in self._own if name not in _VALUES)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 class SessionParameters:
-    """One session's parameters. `values` is what current_setting() reads: names as in `SHOW ALL`, lower case."""
+    """One session's parameters. `values` is what current_setting() reads: names as in `SHOW ALL`, lower case.
+
+    The dictionaries of what the session has set are replaced, never changed: most sessions share most of them.
+    """
 
     __slots__ = (
         "_before",
         "_local",
+        "_reported",
         "_session",
         "_started",
         "_user",
@@ -117,17 +148,16 @@ class SessionParameters:
 
     def __init__(self, user: str) -> None:
         self._user = user
-        self._started = dict(_DEFAULTS)  # what RESET goes back to: startup packets count
-        self._session = dict(_DEFAULTS)
-        self._local: dict[str, str] = {}
+        self._started: dict[str, str] = _DEFAULTS  # what RESET goes back to: startup packets count
+        self._session: dict[str, str] = _DEFAULTS
+        self._local: dict[str, str] | None = None
         self._before: dict[str, str] | None = None  # the session's, as they were when the transaction first changed one
+        self._reported: tuple[str, ...] = ()  # what its client was last told of those it can set
         self.format = SessionFormat()
-        self.search_path: tuple[str, ...] = ()
         self.values_changed = False  # since whoever reports them looked
         self.durable_changed = False  # a transaction that set some has committed, since whoever carries them looked
-        self.values = dict(_VALUES)
-        self.values["session_authorization"] = user
-        self.search_path = _resolved_path(_DEFAULTS["search_path"])
+        self.values = SessionValues(user)
+        self.search_path: tuple[str, ...] = _DEFAULT_PATH
 
     # --- what clients and statements do --------------------------------------------------------------------------
 
@@ -143,14 +173,14 @@ class SessionParameters:
         except SqlError as error:
             error.severity = "FATAL"
             raise
-        self._started = dict(self._session)
+        self._started = self._session
         self._before = None
 
     def restore(self, settings: Mapping[str, str]) -> None:
         """Take what the session had set on another processor. Raises SqlError 0A000 for what cannot be set."""
         for name, value in settings.items():
             own = self._settable(name)
-            self._session[own] = value
+            self._set(own, value)
             self._apply(own, value)
 
     def set(self, name: str, value: str | Sequence[str] | None, local: bool) -> None:
@@ -163,23 +193,23 @@ class SessionParameters:
             raise SqlError(Code.invalid_parameter_value, f'role "{text}" does not exist')
         self._keep()
         if local:
-            self._local[own] = text
+            self._local = {**(self._local or {}), own: text}
         else:
-            self._session[own] = text
-            self._local.pop(own, None)
+            self._set(own, text)
+            self._drop_local(own)
         self._apply(own, text)
 
     def reset(self, name: str) -> None:
         """RESET name, or all. Raises 0A000 for what is not settable."""
         if name == "all":
             self._keep()
-            self._local.clear()
-            for own in _DEFAULTS:
-                self._session[own] = self._started[own]
-                self._apply(own, self._started[own])
+            self._local = None
+            self._session = self._started
+            for own, value in self._started.items():
+                self._apply(own, value)
         elif name.lower() == "role":
             self._keep()
-            self._local.pop("role", None)
+            self._drop_local("role")
         else:
             self.set(name, None, False)
 
@@ -195,24 +225,26 @@ class SessionParameters:
         return sorted(((_NAMES.get(name, name), value) for name, value in self.values.items()), key=_by_name)
 
     def reported(self) -> dict[str, str]:
-        """What a ParameterStatus tells of, in order."""
+        """What a ParameterStatus tells of, in order; the client is told now."""
+        self.values_changed = False
+        self._reported = self._reportable()
         return {name: self.values[name.lower()] for name in REPORTED}
 
-    def changed_since(self, reported: dict[str, str]) -> list[tuple[str, str]]:
-        """Reported parameters whose value is another now; `reported` is brought up to date."""
-        changed: list[tuple[str, str]] = []
-        for name in _REPORTED_AND_SETTABLE:
-            value = self.values[name.lower()]
-            if reported[name] != value:
-                reported[name] = value
-                changed.append((name, value))
-        return changed
+    def news(self) -> list[tuple[str, str]]:
+        """Reported parameters whose value is another than when the client was last told; it is told now."""
+        self.values_changed = False
+        before, self._reported = self._reported, self._reportable()
+        pairs = zip(_REPORTED_AND_SETTABLE, before, self._reported, strict=True)
+        return [(name, value) for name, old, value in pairs if value != old]
+
+    def _reportable(self) -> tuple[str, ...]:
+        return tuple([self.values[name.lower()] for name in _REPORTED_AND_SETTABLE])
 
     # --- transactions --------------------------------------------------------------------------------------------
 
     def durable(self) -> dict[str, str]:
         """What the session has set, as it is if the present transaction rolls back."""
-        return dict(self._session if self._before is None else self._before)
+        return self._session if self._before is None else self._before
 
     def lasting(self) -> dict[str, str]:
         """What the session has set, as it is if the present transaction commits."""
@@ -225,34 +257,42 @@ class SessionParameters:
 
     def committed(self) -> None:
         """The transaction has ended well: SET LOCAL is over."""
-        local, self._local = self._local, {}
+        local, self._local = self._local, None
         self._before = None
         self.durable_changed = True
-        for own in local:
+        for own in local or ():
             self._apply(own, self._session[own])
 
     def rolled_back(self) -> None:
         """The transaction was rolled back, and what it SET with it."""
         before = self._before
-        local, self._local = self._local, {}
+        local, self._local = self._local, None
         if before is not None:
             self._session = before
             self._before = None
             for own, value in before.items():
                 self._apply(own, value)
         else:
-            for own in local:
+            for own in local or ():
                 self._apply(own, self._session[own])
 
     def read_only(self, value: bool) -> None:
         """What SHOW transaction_read_only says."""
-        self.values["transaction_read_only"] = "on" if value else "off"
+        self.values.put("transaction_read_only", "on" if value else "off")
 
     # --- within --------------------------------------------------------------------------------------------------
 
     def _keep(self) -> None:
         if self._before is None:
-            self._before = dict(self._session)
+            self._before = self._session
+
+    def _set(self, own: str, text: str) -> None:
+        if self._session[own] != text:
+            self._session = {**self._session, own: text}
+
+    def _drop_local(self, own: str) -> None:
+        if self._local:
+            self._local = {name: text for name, text in self._local.items() if name != own}
 
     def _settable(self, name: str) -> str:
         own = _NAMES.get(name.lower())
@@ -265,11 +305,11 @@ class SessionParameters:
             return
         own = self._settable(name)
         text = _checked(own, value)
-        self._session[own] = text
+        self._set(own, text)
         self._apply(own, text)
 
     def _apply(self, own: str, text: str) -> None:
-        self.values[own.lower()] = text
+        self.values.put(own.lower(), text)
         self.values_changed = True
         if own == "TimeZone":
             if self.format.timezone != text:
@@ -366,6 +406,9 @@ def _names(text: str) -> list[str]:
 def _resolved_path(text: str) -> tuple[str, ...]:
     """The schemas to look names up in. pg_catalog is looked at in any case; nobody has a schema of his own name."""
     return tuple(name for name in _names(text) if name != "$user")
+
+
+_DEFAULT_PATH = _resolved_path(_DEFAULTS["search_path"])
 
 
 def _quoted(name: str) -> str:

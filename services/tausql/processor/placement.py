@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tausql.processor.coroutines import Wait
+from tausql.processor.owners import Holder, Owners
 from tausql.protocol.adjudicator import AdjudicatorClient, Holding
-from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.protocol.journal import Epoch
+from tausql.protocol.errors import Code, SqlError
 from tausql.rpc.interface import Failure, Network, Stream
 from tausql.runtime.fleet import Directory, Neighbour, Neighbours
 from tausql.runtime.host import Host
@@ -21,27 +21,6 @@ from tausql.runtime.host import Host
 REWATCH_SECONDS_MIN = 0.02
 REWATCH_SECONDS_MAX = 0.5
 WAITERS_MAX = 100_000
-
-
-class Holder:
-    """One stream's holder, as far as is known."""
-
-    __slots__ = ("client", "epoch", "floor", "name", "ranges", "stream")
-
-    def __init__(self, name: str, client: AdjudicatorClient, holding: Holding) -> None:
-        self.name = name
-        self.client = client
-        self.stream = holding.stream
-        self.epoch: Epoch = (holding.epoch[0], holding.epoch[1])
-        self.floor = holding.floor
-        self.ranges = holding.ranges
-
-    def owns(self, low: bytes, high: bytes) -> bool:
-        """True if one of its ranges holds every key from `low` to `high`, both included."""
-        return any(first <= low and (not end or high < end) for first, end in self.ranges)
-
-    def owns_key(self, key: bytes) -> bool:
-        return self.owns(key, key)
 
 
 class _Watch:
@@ -71,7 +50,8 @@ class Placement:
             left=self._left,
         )
         self._watches = [_Watch(one.member.name, one.client) for one in neighbours.all]
-        self._holders: dict[int, Holder] = {}
+        self.owners = Owners({})  # replaced at every change
+        self.changes = 0  # of what is known
         self._waiting: list[Wait[None]] = []
         self._started = False
         self._stopped = False
@@ -93,24 +73,7 @@ class Placement:
     @property
     def holders(self) -> dict[int, Holder]:
         """By stream. Never changed in place."""
-        return self._holders
-
-    def find(self, keys: list[bytes], low: bytes, high: bytes) -> Holder | None:
-        """The holder of the one stream that owns all of `keys`, which lie within [low, high]. None: an owner is not
-        known at present. Raises SqlError where the keys belong to several streams."""
-        owner: Holder | None = None
-        for holder in self._holders.values():
-            if holder.owns(low, high):
-                return holder
-        for key in keys:
-            found = next((holder for holder in self._holders.values() if holder.owns_key(key)), None)
-            if found is None:
-                return None
-            if owner is None:
-                owner = found
-            elif owner is not found:
-                raise not_supported("multi-stream commit: the rows of this transaction belong to several streams")
-        return owner
+        return self.owners.holders
 
     def changed(self, seconds: float) -> Wait[None]:
         """Resolved at the next change of holders, or after `seconds`."""
@@ -123,7 +86,7 @@ class Placement:
 
     def lose(self, holder: Holder) -> None:
         """It said it holds the stream no longer. Its own stream will say what is true."""
-        if self._holders.get(holder.stream) is holder:
+        if self.owners.holders.get(holder.stream) is holder:
             for watch in self._watches:
                 if watch.holders.get(holder.stream) is holder:
                     del watch.holders[holder.stream]
@@ -158,7 +121,7 @@ class Placement:
         def on_item(holding: Holding) -> None:
             watch.delay_seconds = REWATCH_SECONDS_MIN
             if holding.held:
-                watch.holders[holding.stream] = Holder(watch.name, watch.client, holding)
+                watch.holders[holding.stream] = Holder(watch.name, watch.client, holding, self.changes)
             else:
                 watch.holders.pop(holding.stream, None)
             self._merge()
@@ -175,7 +138,8 @@ class Placement:
         watch.stream = watch.client.watch_holdings(on_item, on_end)
 
     def _merge(self) -> None:
-        self._holders = _newest(holder for watch in self._watches for holder in watch.holders.values())
+        self.changes += 1
+        self.owners = Owners(_newest(holder for watch in self._watches for holder in watch.holders.values()))
         self.on_change()
         self._changed()
 

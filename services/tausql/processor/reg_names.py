@@ -6,10 +6,10 @@ type asks the session, and the session looks into the schema at hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from tausql.processor.block import Block
+from tausql.processor.catalogue import Catalogue
+from tausql.processor.parameters import SessionParameters
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.catalogue.views import NAMESPACE_OIDS, OWNER_OID
 from tausql.sql.system import SystemRelations
 from tausql.sql.types import type_by_oid
@@ -17,19 +17,21 @@ from tausql.sql.types.registry import type_by_name
 
 
 class RegNames:
-    """Resolves for one session. `at_hand` gives the schema to look into, None where none is known yet."""
+    """Resolves for one session, as its transaction sees the schema."""
 
-    __slots__ = ("_at_hand", "_path", "_system", "_user")
+    __slots__ = ("_block", "_catalogue", "_parameters", "_system", "_user")
 
     def __init__(
         self,
-        at_hand: Callable[[], Snapshot | None],
-        path: Callable[[], tuple[str, ...]],
+        catalogue: Catalogue,
+        block: Block,
+        parameters: SessionParameters,
         system: SystemRelations | None,
         user: str,
     ) -> None:
-        self._at_hand = at_hand
-        self._path = path
+        self._catalogue = catalogue
+        self._block = block
+        self._parameters = parameters
         self._system = system
         self._user = user
 
@@ -72,22 +74,22 @@ class RegNames:
         parts = _parts(text)
         name = parts[-1]
         schema = parts[-2] if len(parts) > 1 else None
-        snapshot = self._at_hand()
+        snapshot = self._catalogue.at_hand(self._block.transaction)
         if snapshot is not None:
-            for candidate in (schema,) if schema is not None else self._path():
+            for candidate in (schema,) if schema is not None else self._parameters.search_path:
                 table = snapshot.tables.get((candidate, name))
                 if table is not None:
                     return table.oid
                 found = snapshot.indexes.get((candidate, name))
                 if found is not None:
                     return found[1].oid
-        relation = self._system.find(schema, name, self._path()) if self._system is not None else None
+        relation = self._system.find(schema, name, self._parameters.search_path) if self._system is not None else None
         if relation is None:
             raise SqlError(Code.undefined_table, f'relation "{text}" does not exist')
         return relation.oid
 
     def _class_name(self, oid: int) -> str | None:
-        snapshot = self._at_hand()
+        snapshot = self._catalogue.at_hand(self._block.transaction)
         if snapshot is None:
             return None
         found: tuple[str, str] | None = None
@@ -106,7 +108,7 @@ class RegNames:
                 return None
             found = (relation.schema, relation.name)
         schema, name = found
-        return name if schema == "pg_catalog" or schema in self._path() else f"{schema}.{name}"
+        return name if schema == "pg_catalog" or schema in self._parameters.search_path else f"{schema}.{name}"
 
 
 def _parts(text: str) -> list[str]:

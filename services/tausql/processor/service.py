@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import Any
 
 from tausql.processor.carrying import NoteOut
@@ -15,6 +16,7 @@ from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.placement import Placement
 from tausql.processor.procedures import SystemProcedures
 from tausql.processor.reads import Reads
+from tausql.processor.replicas import Replicas
 from tausql.processor.sessions import Sessions
 from tausql.processor.settings import ProcessorSettings
 from tausql.processor.snapshots import Snapshots
@@ -23,6 +25,7 @@ from tausql.processor.transaction import Transactions
 from tausql.protocol.processor import ClientOut, Load, SessionIn, SessionStart, WatchLoad
 from tausql.rpc.interface import Network, Routes, Sink
 from tausql.runtime import logs
+from tausql.runtime.descriptors import affordable
 from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
 from tausql.runtime.process import Process
@@ -32,6 +35,7 @@ from tausql.sql.plans import PlanCache
 from tausql.sql.system import SystemRelations
 
 WARM_RETRY_SECONDS = 0.2
+STATUS_RANGES_MAX = 200
 
 log = logs.get("processor")
 
@@ -65,7 +69,8 @@ class ProcessorService:
         self._fleet = fleet
         self.placement = Placement(host, network, fleet)
         snapshots = Snapshots(host.clock)
-        self.reads = Reads(host, network, fleet, snapshots, self.metrics, settings.hedge_seconds, settings.read_seconds)
+        self.replicas = Replicas(host, network, fleet)
+        self.reads = Reads(host, self.replicas, snapshots, self.metrics, settings.hedge_seconds, settings.read_seconds)
         self._commits = commits = Commits(
             host,
             self.placement,
@@ -105,6 +110,7 @@ class ProcessorService:
     def begin(self) -> None:
         """Everything of `start` that needs no event loop."""
         self.placement.start()
+        self.replicas.start()
         self._warm()
 
     async def start(self) -> None:
@@ -132,6 +138,7 @@ class ProcessorService:
         self._listener.close()
         self.sessions.stop()
         self.placement.stop()
+        self.replicas.stop()
         watchers, self._watchers = self._watchers, []
         for sink in watchers:
             sink.end()
@@ -168,6 +175,14 @@ class ProcessorService:
                 str(stream): {"adjudicator": holder.name, "epoch": holder.epoch[0]}
                 for stream, holder in self.placement.holders.items()
             },
+            "judged_by": [
+                {"low": low.hex(), "high": high.hex(), "stream": holder.stream if holder is not None else None}
+                for low, high, holder in islice(self.placement.owners, STATUS_RANGES_MAX)
+            ],
+            "served_by": [
+                {"low": low.hex(), "high": high.hex(), "replicas": [replica.name for replica in replicas]}
+                for low, high, replicas in islice(self.replicas.table(), STATUS_RANGES_MAX)
+            ],
         }
 
     def _sample(self) -> None:
@@ -177,7 +192,7 @@ class ProcessorService:
         metrics.activities = dict(self.sessions.activities())
         metrics.reads_in_flight = self.reads.in_flight
         metrics.commits_in_flight = self._commits.in_flight
-        metrics.unheld_streams = sum(stream not in self.placement.holders for stream in range(fleet.streams))
+        metrics.unheld_streams = len(self.placement.owners.registered - self.placement.holders.keys())
         metrics.plan_hits, metrics.plan_misses = self.plans.hits, self.plans.misses
         metrics.usage.regions = len({member.region or fleet.region for member in fleet.storage})
 
@@ -247,11 +262,12 @@ async def _nothing(internal: InternalTransaction) -> None:
 
 def build(process: Process) -> ProcessorService:
     member = process.member("processor")
+    settings = ProcessorSettings()
     return ProcessorService(
         process.host,
         process.network,
         process.fleet,
-        ProcessorSettings(),
+        settings.model_copy(update={"sessions_max": affordable("sessions", settings.sessions_max)}),
         index=member.index,
         session_address=member.session,
         tls=process.tls,

@@ -76,6 +76,7 @@ class Session:
         "_shared",
         "_simple",
         "_skipping",
+        "due",
         "process_id",
         "secret",
         "state",
@@ -95,9 +96,10 @@ class Session:
         self._out = out
         self.process_id = process_id
         self.secret = secret
+        self.due = 0  # where `Sessions` keeps its age
         self._on_end = on_end
         self._reader = FrontendReader()
-        self._queue: deque[FrontendMessage] = deque()
+        self._queue: deque[FrontendMessage] | None = None  # only while there is work: even an empty one is large
         self._queued_bytes = 0
         self._paused = False
         self._skipping = False  # after an error, until Sync
@@ -114,7 +116,7 @@ class Session:
         self._executor = Executor(self.state)
         self._simple = SimpleProtocol(self.state, self._executor)
         self._extended = ExtendedProtocol(self.state, self._executor, self._sync_is_next)
-        self._driver = Driver(self._suspended)
+        self._driver = Driver(self.state.output.flush_if_due)
         self._began = 0.0  # monotonic: when the present work did
 
     def greet(self, start: SessionStart) -> None:
@@ -143,9 +145,7 @@ class Session:
         output = state.output
         if state.carried is not None:
             state.carried.begin(statements)
-        state.reported = state.parameters.reported()
-        state.parameters.values_changed = False
-        for name, value in state.reported.items():
+        for name, value in state.parameters.reported().items():
             output.add(backend.parameter_status(name, value))
         output.add(backend.backend_key_data(self.process_id, self.secret))
         output.add(state.block.ready)
@@ -188,7 +188,11 @@ class Session:
         self._shared.metrics.bytes_in += size
         if not messages:
             return
-        self._queue.extend(messages)
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = deque(messages)
+        else:
+            queue.extend(messages)
         self._queued_bytes += size
         if self._input is not None:
             waiting, self._input = self._input, None
@@ -196,7 +200,7 @@ class Session:
         elif not self._driver.running:
             self._began = self._shared.host.monotonic()
             self._driver.run(self._work(), self._worked)
-        if self._queued_bytes > QUEUE_BYTES_MAX and self._queue and not self._paused and not self._ended:
+        if self._queued_bytes > QUEUE_BYTES_MAX and queue and not self._paused and not self._ended:
             self._paused = True
             self._out.pause_reading()
 
@@ -272,6 +276,7 @@ class Session:
     async def _work(self) -> None:
         """Work off the queue. Errors of statements end here."""
         queue = self._queue
+        assert queue is not None
         output = self.state.output
         extended = self._extended
         worked = 0
@@ -384,6 +389,7 @@ class Session:
 
     async def _next_message(self) -> FrontendMessage:
         queue = self._queue
+        assert queue is not None  # it is `_work` that asks
         while not queue:
             self._resume_reading()
             self._input = Wait()
@@ -395,7 +401,7 @@ class Session:
 
     def _sync_is_next(self) -> bool:
         queue = self._queue
-        return bool(queue) and type(queue[0]) is Sync
+        return queue is not None and len(queue) > 0 and type(queue[0]) is Sync
 
     # --- errors and ends -----------------------------------------------------------------------------------------
 
@@ -427,20 +433,16 @@ class Session:
         # The error of a refused statement is raised again whenever the statement is: frames must not pile up on it.
         error.__traceback__ = None
 
-    def _suspended(self) -> None:
-        """The work stands still: let the client have what it is waiting for."""
-        if self.state.output.due:
-            self.state.output.flush()
-
     def _worked(self, value: Any, error: Exception | None) -> None:
         shared = self._shared
         shared.metrics.answer_seconds.observe(shared.host.monotonic() - self._began)
         if error is not None:
             log.error("a session's work ended with an error", session=self.process_id, error=error)
             self._end(hang_up=True)
-            return
         if self._ended:
+            self._let_go()
             return
+        self._queue = None  # everything has been worked off
         if self.state.output.due:
             self.state.output.flush()
         self._resume_reading()
@@ -466,10 +468,19 @@ class Session:
         if self._ended:
             return
         self._ended = True
-        self._queue.clear()
+        if self._queue is not None:
+            self._queue.clear()
         self.state.block.rollback()
         if hang_up:
             self.state.output.close()
         else:
             self.state.output.lost()
         self._on_end(self)
+        if not self._driver.running:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """It has ended and nothing of it runs any more. Its parts know each other in circles, and sessions grow old
+        before they end: a collection that would find them may be a million sessions away. So the circles are cut."""
+        self._extended.let_go()
+        self.state.let_go()

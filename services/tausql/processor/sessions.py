@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 
 from tausql.pgwire import backend
+from tausql.processor.ages import Ages
 from tausql.processor.carrying import NoteOut
 from tausql.processor.commits import TRANSACTION_SECONDS_MAX
 from tausql.processor.session import ACTIVITIES, Session
 from tausql.processor.state import Shared
 from tausql.protocol.errors import Code, SqlError
 from tausql.protocol.processor import PROCESSOR_SHIFT, ClientOut, SessionIn, SessionStart
-from tausql.runtime.host import Timer
 
 NUMBERS = 1 << PROCESSOR_SHIFT
 
@@ -49,7 +49,9 @@ class Sessions:
         self._seconds_max = seconds_max
         self._on_change = on_change
         self._sessions: dict[tuple[int, int], Session] = {}  # by cancel key
-        self._timers: dict[tuple[int, int], Timer] = {}
+        self._ages: Ages[Session] = Ages(shared.host)
+        self._when_ended = self._ended  # one bound method for all sessions, and another
+        self._when_expired = self._expire
         self._number = 0
         self.draining = False
 
@@ -73,10 +75,10 @@ class Sessions:
         key = self._next_key() if restore is None else (restore.process_id, restore.secret)
         if key in self._sessions:
             return _refused(out, Code.cannot_connect_now, "the session is still here")
-        session = Session(shared, start, out, *key, self._ended, notes)
+        session = Session(shared, start, out, *key, self._when_ended, notes)
         self._sessions[key] = session
         seconds = self._seconds_max - (restore.age_seconds if restore is not None else 0.0)
-        self._timers[key] = shared.host.later(max(seconds, 0.0), self._expire, session)
+        session.due = self._ages.put(session, max(seconds, 0.0), self._when_expired)
         shared.metrics.sessions += 1
         shared.metrics.sessions_total += 1
         session.greet(start)
@@ -106,8 +108,7 @@ class Sessions:
     def _expire(self, session: Session) -> None:
         """It has reached its age. A transaction begun before that may go on for as long as any may."""
         farewell = _too_long(self._seconds_max)
-        timer = self._shared.host.later(TRANSACTION_SECONDS_MAX, session.stop, farewell)
-        self._timers[session.process_id, session.secret] = timer
+        session.due = self._ages.put(session, TRANSACTION_SECONDS_MAX, lambda old: old.stop(farewell))
         session.leave(farewell)
 
     def _next_key(self) -> tuple[int, int]:
@@ -122,7 +123,7 @@ class Sessions:
     def _ended(self, session: Session) -> None:
         key = (session.process_id, session.secret)
         if self._sessions.pop(key, None) is not None:
-            self._timers.pop(key).cancel()
+            self._ages.remove(session, session.due)
             self._shared.metrics.sessions -= 1
             self._on_change()
 

@@ -21,7 +21,10 @@ class ProcessorSettings(ServiceSettings):
         "nothing (the frontend shares the process).",
     )
     sessions_max: int = Field(
-        default=2_000, ge=1, description="Sessions at a time; one costs some 20 KB idle, so 40 MB in all."
+        default=2_000,
+        ge=1,
+        description="Sessions at a time. Idle ones cost some 5 KB each; it is what they do that fills a core. "
+        "`tausql up` allows 10,000.",
     )
     session_seconds_max: float = Field(
         default=3_600.0, gt=0, description="A session's longest life, as in Aurora DSQL: 60 minutes."

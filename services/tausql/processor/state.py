@@ -11,11 +11,11 @@ from tausql.processor.block import Block
 from tausql.processor.carrying import Carried
 from tausql.processor.catalogue import Catalogue
 from tausql.processor.metrics import ProcessorMetrics
-from tausql.processor.output import Output
+from tausql.processor.output import ClientGone, Output
 from tausql.processor.parameters import SessionParameters
 from tausql.processor.portals import Portal, PreparedStatement
 from tausql.processor.reg_names import RegNames
-from tausql.processor.transaction import Transactions
+from tausql.processor.transaction import EPOCH_2000_MICROS, Transactions
 from tausql.protocol.errors import Code, SqlError
 from tausql.protocol.processor import ClientOut
 from tausql.runtime.host import Host
@@ -46,7 +46,19 @@ class Procedures(Protocol):
 class Shared:
     """What sessions stand on: one of each a processor."""
 
-    __slots__ = ("catalogue", "host", "metrics", "on_jobs", "plans", "procedures", "system", "transactions")
+    __slots__ = (
+        "catalogue",
+        "clock",
+        "host",
+        "metrics",
+        "on_jobs",
+        "plans",
+        "procedures",
+        "random",
+        "random_bytes",
+        "system",
+        "transactions",
+    )
 
     def __init__(
         self,
@@ -60,6 +72,10 @@ class Shared:
         on_jobs: Callable[[], None],
     ) -> None:
         self.host = host
+        latest = transactions.snapshots.latest
+        self.clock: Callable[[], int] = lambda: latest() - EPOCH_2000_MICROS
+        self.random: Callable[[], float] = host.random.random
+        self.random_bytes: Callable[[int], bytes] = host.random.randbytes
         self.procedures = procedures
         self.transactions = transactions
         self.catalogue = catalogue
@@ -87,7 +103,6 @@ class SessionState:
         "portals",
         "prepared",
         "process_id",
-        "reported",
         "shared",
         "statement_characters",
         "user",
@@ -108,7 +123,6 @@ class SessionState:
         self.database = database
         self.next_message = next_message
         self.parameters = SessionParameters(user)
-        self.reported = self.parameters.reported()
         self.output = Output(out, shared.metrics)
         self.prepared: dict[str, PreparedStatement] = {}
         self.statement_characters = 0
@@ -124,14 +138,16 @@ class SessionState:
         )
         self.carried: Carried | None = None  # what a frontend of another process is told; None: there is none
         self._facts: SessionFacts | None = None
-        names = RegNames(
-            lambda: shared.catalogue.at_hand(self.block.transaction),
-            lambda: self.parameters.search_path,
-            shared.system,
-            user,
-        )
+        names = RegNames(shared.catalogue, self.block, self.parameters, shared.system, user)
         self.parameters.format.resolve_reg = names.resolve
         self.parameters.format.name_reg = names.name
+
+    def let_go(self) -> None:
+        """Nothing of the session runs any more: cut the circles its parts know each other in."""
+        self.next_message = _nobody
+        self.block.let_go()
+        format = self.parameters.format
+        format.resolve_reg = format.name_reg = None
 
     def facts(self) -> SessionFacts:
         """What functions like current_user and current_setting() are told."""
@@ -155,8 +171,7 @@ class SessionState:
         """ReadyForQuery, after word of parameters that have changed."""
         output = self.output
         if self.parameters.values_changed:
-            self.parameters.values_changed = False
-            for name, value in self.parameters.changed_since(self.reported):
+            for name, value in self.parameters.news():
                 output.add(backend.parameter_status(name, value))
         if self.carried is not None:
             self.carried.before_ready()
@@ -264,3 +279,7 @@ class SessionState:
             self.portal_bytes = 0
             for portal in portals.values():
                 portal.close()
+
+
+async def _nobody() -> FrontendMessage:
+    raise ClientGone

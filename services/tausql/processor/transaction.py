@@ -18,6 +18,7 @@ from tausql.processor.coroutines import Resolved, Wait
 from tausql.processor.gathering import Gathering
 from tausql.processor.overlay import Entry, FetchOverlay, RowOverlay, Source, StoredScanner
 from tausql.processor.reads import Reads, StaleSchemaError, too_old
+from tausql.processor.rows_elsewhere import are_lacking, completed
 from tausql.processor.snapshots import Snapshots
 from tausql.processor.usage import size_of
 from tausql.protocol.errors import schema_changed
@@ -130,6 +131,9 @@ class Transaction:
     def read_schema(self, cluster: int, tau_start: int) -> Wait[SchemaVersions]:
         self.check_age()
         return self._parts.reads.read_schema(cluster, tau_start)
+
+    def count_rows_elsewhere(self, count: int) -> None:
+        self._parts.reads.metrics.rows_elsewhere += count
 
     def verified(self, versions: Versions) -> None:
         """Storage has answered a read with these versions."""
@@ -250,8 +254,15 @@ class StatementView:
             while len(values) < len(gets):
                 values += (await transaction.read(self._versions, gets[len(values) :], [])).values
             rows = Rows(rows.newest, values, rows.pages)
+        if scans and are_lacking(scans, rows.pages):
+            rows = Rows(rows.newest, rows.values, await completed(scans, rows.pages, self._rows_elsewhere))
         transaction.read_bytes += size_of(rows)
         return rows
+
+    async def _rows_elsewhere(self, keys: list[bytes]) -> list[bytes | None]:
+        transaction = self._transaction
+        transaction.count_rows_elsewhere(len(keys))
+        return await self.values(keys)
 
     # writes
 

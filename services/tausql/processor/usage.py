@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tausql.processor.rows_elsewhere import values_of
 from tausql.protocol.storage import Rows
 from tausql.runtime import metrics
 
@@ -93,5 +94,5 @@ def size_of(rows: Rows) -> int:
         if value is not None:
             size += len(value)
     for page in rows.pages:
-        size += sum(map(len, page.keys)) + sum(map(len, page.values))
+        size += sum(map(len, page.keys)) + sum(map(len, values_of(page)))
     return size

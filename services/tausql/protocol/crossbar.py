@@ -20,20 +20,19 @@ class Cursor(msgspec.Struct, array_like=True, gc=False, frozen=True):
 
 
 class Subscribe(msgspec.Struct, tag="subscribe", array_like=True, gc=False):
-    """Stream request: `Delivery` items for keys in [low, high), from `cursors` on. `high` b"" = no end. A stream
-    without a cursor is read from its start. Refused when a cursor lies below the journal's trim point (take a
-    checkpoint from a peer), or when `fleet` is not the journal's."""
+    """Stream request: `Delivery` items for keys in `ranges`, each [low, high), from `cursors` on. `high` b"" = no end.
+    Without cursors the registry is read from its start (stream 0), and with it every stream. Refused when a cursor lies
+    below the journal's trim point (take a checkpoint from a peer), or when `fleet` is not the journal's."""
 
     fleet: str  # "" = not known yet: the first delivery tells it
     replica: str  # the subscriber's name
-    low: bytes
-    high: bytes
+    ranges: tuple[tuple[bytes, bytes], ...]
     watermark: int
     cursors: tuple[Cursor, ...]
 
 
 class Delivered(msgspec.Struct, array_like=True, gc=False):
-    """One committed transaction: the post images that touch the range (maybe more: the subscriber filters)."""
+    """One committed transaction: the post images that touch the ranges (maybe more: the subscriber filters)."""
 
     tau: int
     changes: list[int]  # relations whose schema changed at tau
@@ -57,12 +56,11 @@ class Want(msgspec.Struct, tag="want", array_like=True, gc=False):
 
 
 class Durable(msgspec.Struct, tag="durable", array_like=True, gc=False):
-    """Cast to every crossbar, now and then: what this replica of this range would resume from after losing power."""
+    """Cast to every crossbar, now and then: what this replica of these ranges would resume from after losing power."""
 
     replica: str
     zone: str
-    low: bytes
-    high: bytes
+    ranges: tuple[tuple[bytes, bytes], ...]
     watermark: int
     cursors: tuple[Cursor, ...]
 

@@ -16,8 +16,26 @@ class Member(msgspec.Struct, frozen=True):
     region: str = ""  # "" = the region of whoever reads the map
 
 
+class Placed(msgspec.Struct, frozen=True):
+    """Conflicts on the keys of [low, high) are to be judged by `stream`. `high` b"" = no end."""
+
+    low: bytes
+    high: bytes
+    stream: int
+
+
+class Shard(msgspec.Struct, frozen=True):
+    """The rows of [low, high) are to be kept by these storage processes, by name. `high` b"" = no end."""
+
+    low: bytes
+    high: bytes
+    replicas: tuple[str, ...]
+
+
 class Fleet(msgspec.Struct, frozen=True):
-    """The map of the fleet. Never part of what makes a commit safe: a process with an old map is slow, not wrong.
+    """The map of the fleet. Never part of what makes a commit safe: a process with an old map is slow, not wrong. That
+    goes for what it wants, too (`streams`, `placement`, `preferred`, `shards`): holders and replicas bring it about
+    when and as far as that is safe, and say themselves what is so.
 
     The one exception is `journal`: who the replicas are is a fact that their disks agree on at genesis, so their names
     come from configuration and never from what happens to run.
@@ -25,7 +43,7 @@ class Fleet(msgspec.Struct, frozen=True):
 
     region: str = "local-1"
     zones: tuple[str, ...] = ("a", "b", "c")
-    streams: int = 1
+    streams: int = 2  # how many are wanted, 0 = as it is; which there are is registered in stream 0
     timekeeper: tuple[Member, ...] = ()
     journal: tuple[Member, ...] = ()
     adjudicator: tuple[Member, ...] = ()
@@ -34,6 +52,9 @@ class Fleet(msgspec.Struct, frozen=True):
     processor: tuple[Member, ...] = ()
     frontend: tuple[Member, ...] = ()
     control: tuple[Member, ...] = ()
+    placement: tuple[Placed, ...] = ()  # wanted; () = as it is
+    preferred: dict[int, tuple[str, ...]] = {}  # by stream: adjudicators, the preferred first; else dealt out by index
+    shards: tuple[Shard, ...] = ()  # wanted; () = as it is, and a blank replica keeps everything
     hosts: dict[str, str] = {}  # where a host name of an address is now: like /etc/hosts, and fresher than DNS
 
     def of(self, service: str) -> tuple[Member, ...]:

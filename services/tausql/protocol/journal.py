@@ -24,6 +24,7 @@ class Kind(IntEnum):
     epoch_start = 1
     epoch_end = 2
     transaction = 3
+    ownership = 4
 
 
 class Record(msgspec.Struct, array_like=True, gc=False):
@@ -33,7 +34,61 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     seq: int  # from 1, contiguous
     tau: int
     kind: int
-    payload: bytes  # MessagePack of `EpochStart`, `EpochEnd` or `adjudicator.Transaction`
+    payload: bytes  # MessagePack of `EpochStart`, `EpochEnd`, `adjudicator.Transaction` or `Ownership`
+
+
+class Owned(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """Conflicts on the keys of [low, high) are judged by this stream; `high` b"" = no end. Transactions with a
+    tau_start at or below `floor` are refused: another stream judged until then."""
+
+    low: bytes
+    high: bytes
+    floor: int = 0
+
+
+class Given(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """[low, high) is not judged by this stream any more: nothing above `floor` was assigned, closed or voted for its
+    keys here. Kept until stream `to` has it in its own log."""
+
+    low: bytes
+    high: bytes
+    floor: int
+    to: int
+
+
+class Taken(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """Every range that stream `giver` has given to this one with a floor up to this is owned, or was: floors of one
+    giver rise, so an offer heard again is known as such."""
+
+    giver: int
+    floor: int
+
+
+class Registered(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A stream of the fleet. All its taus lie above `start`, the tau of the record that registers it (stream 0: 0)."""
+
+    stream: int
+    start: int
+
+
+class Ended(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A stream that is registered no more, and a record of its log that a majority has: it, or one before it, is the
+    stream's last for ever. Nobody is left to say that these are committed, but whoever reads this."""
+
+    stream: int
+    epoch: Epoch
+    seq: int
+
+
+class Ownership(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """What a stream owns from a record's tau on, whole: the newest record that carries one says it all. `streams`: the
+    registry, in stream 0 only, itself included. `ended`: those that go with this very record; their taus lie below."""
+
+    owned: tuple[Owned, ...] = ()
+    given: tuple[Given, ...] = ()
+    taken: tuple[Taken, ...] = ()
+    streams: tuple[Registered, ...] = ()
+    ended: tuple[Ended, ...] = ()
 
 
 class EpochStart(msgspec.Struct, array_like=True, gc=False):
@@ -41,13 +96,15 @@ class EpochStart(msgspec.Struct, array_like=True, gc=False):
 
     holder: str
     floor: int  # the highest limit the recovery majority reported
-    ranges: tuple[tuple[bytes, bytes], ...]  # key ranges [low, high) owned; high b"" = no end
+    ownership: Ownership
 
 
 class EpochEnd(msgspec.Struct, array_like=True, gc=False):
-    """A planned handover: nothing above `high` was assigned, closed or voted in this epoch."""
+    """A planned handover: nothing above `high` was assigned, closed or voted in this epoch. `sealed`: the last record
+    of the stream, for ever. Whoever adopts a sealed log may say its end again, to make sure of it, and nothing else."""
 
     high: int
+    sealed: bool = False
 
 
 class Status(IntEnum):
@@ -110,6 +167,7 @@ class Opened(msgspec.Struct, tag="journal_opened", array_like=True, gc=False):
     trim_epoch: Epoch  # the log's base: (0, 0), 0 if nothing was trimmed
     trim_seq: int
     last_tau: int = 0  # of the record at last_seq, trimmed or not; 0 = not known
+    ownership_seq: int = 0  # of the newest record in the log that carries an `Ownership`; never trimmed; 0 = none
 
 
 class Append(msgspec.Struct, tag="journal_append", array_like=True, gc=False):

@@ -64,10 +64,12 @@ class Read(msgspec.Struct, tag="read", array_like=True, gc=False):
 
 class Page(msgspec.Struct, array_like=True, gc=False):
     """One scan's answer. `resume` is None at the end; else the key to go on with: the next page's `low` (forward) or
-    `high` (reverse). `entries`: with `fetch`, the index entry of each row, else empty."""
+    `high` (reverse), perhaps at another replica: a page ends where what is served ends. `entries`: with `fetch`, the
+    index entry of each row, else empty. A value None: with `fetch`, the row is not here; read it under its key, then
+    apply tests and projection."""
 
     keys: list[bytes]
-    values: list[bytes]
+    values: list[bytes | None]
     entries: list[bytes]
     resume: bytes | None
 
@@ -93,10 +95,17 @@ class TooOld(msgspec.Struct, tag="too_old", array_like=True, gc=False):
 
 
 class NotHere(msgspec.Struct, tag="not_here", array_like=True, gc=False):
-    """A key lies outside this replica's range."""
+    """The first key of a get or scan lies outside what this replica serves: its `Serving` is old news."""
 
-    low: bytes
-    high: bytes
+
+class WatchServing(msgspec.Struct, tag="watch_serving", array_like=True, gc=False):
+    """Stream request: `Serving` now and on every change."""
+
+
+class Serving(msgspec.Struct, tag="serving", array_like=True, gc=False):
+    """The key ranges [low, high) this replica answers for: sorted, and apart (neighbours are one range)."""
+
+    ranges: tuple[tuple[bytes, bytes], ...]
 
 
 class ReadSchema(msgspec.Struct, tag="read_schema", array_like=True, gc=False):
@@ -112,9 +121,30 @@ class SchemaVersions(msgspec.Struct, tag="schema_versions", array_like=True, gc=
 
 
 class TakeCheckpoint(msgspec.Struct, tag="take_checkpoint", array_like=True, gc=False):
-    """Stream request: `CheckpointPart`s of everything this replica holds at one watermark, cursors and horizon too."""
+    """Stream request: `CheckpointPart`s of everything this replica holds of [low, high) at one watermark, cursors and
+    horizon too."""
 
     replica: str
+    low: bytes = b""
+    high: bytes = b""
+
+
+class Digest(msgspec.Struct, tag="digest", array_like=True, gc=False):
+    """Call: the rows of [low, high) visible at `tau`, as one number. Parks like `Read`. A long range is answered as far
+    as one turn goes: ask on from `resume`."""
+
+    low: bytes
+    high: bytes
+    tau: int
+
+
+class Digested(msgspec.Struct, tag="digested", array_like=True, gc=False):
+    """`state_hash`: the sum, modulo 2**64, of a hash of every (key, row); equal on every replica (I11), whatever was
+    collected. `resume` None at the end."""
+
+    rows: int
+    state_hash: int
+    resume: bytes | None
 
 
 class CheckpointPart(msgspec.Struct, tag="checkpoint_part", array_like=True, gc=False):
@@ -141,10 +171,16 @@ class StorageClient:
     def read_schema(self, request: ReadSchema, deadline_seconds: float, done: Callable[[Any], None]) -> None:
         self.channel.call(request, deadline_seconds, done)
 
+    def watch_serving(self, on_item: Callable[[Serving], None], on_end: Callable[[Any], None]) -> Stream:
+        return self.channel.stream(WatchServing(), on_item, on_end)
+
+    def digest(self, request: Digest, deadline_seconds: float, done: Callable[[Any], None]) -> None:
+        self.channel.call(request, deadline_seconds, done)
+
     def take_checkpoint(
-        self, replica: str, on_part: Callable[[CheckpointPart], None], on_end: Callable[[Any], None]
+        self, request: TakeCheckpoint, on_part: Callable[[CheckpointPart], None], on_end: Callable[[Any], None]
     ) -> Stream:
-        return self.channel.stream(TakeCheckpoint(replica), on_part, on_end)
+        return self.channel.stream(request, on_part, on_end)
 
 
 MESSAGES = (
@@ -153,6 +189,10 @@ MESSAGES = (
     | StaleSchema
     | TooOld
     | NotHere
+    | WatchServing
+    | Serving
+    | Digest
+    | Digested
     | ReadSchema
     | SchemaVersions
     | TakeCheckpoint

@@ -19,6 +19,7 @@ from tausql.rpc.answering import Answerer
 from tausql.rpc.calling import Caller, ServiceChannel
 from tausql.rpc.frames import Codec
 from tausql.rpc.interface import Cause, Channel, Message, Routes
+from tausql.rpc.links import Links
 from tausql.rpc.outlet import Turn
 from tausql.rpc.websocket import PATH, Socket
 from tausql.runtime import logs
@@ -62,6 +63,7 @@ class Node:
         self.services: dict[str, Routes] = {}
         self.tls = tls
         self.locate: Callable[[str], str] = str  # where an address is now
+        self.links: Links | None = None  # chaos: links that can be cut
         self._advertised = bool(address)
         self._listen = listen
         self._keepalive_seconds = keepalive_seconds
@@ -303,6 +305,8 @@ class Line:
         located = self._node.locate(address)
         limits: dict[str, Any] = {} if tls is None else {"ssl_handshake_timeout": HANDSHAKE_SECONDS}
         try:
+            if self._node.links is not None:
+                await self._node.links.reach(address)
             await ws_connect(
                 lambda: self._make_socket(attempt),
                 f"{scheme}://{located}{PATH}",
@@ -326,7 +330,8 @@ class Line:
 
     def _make_socket(self, attempt: int) -> Socket:
         node = self._node
-        socket = Socket(self._host, node.codec, self.caller, node.client_opened, self._gone)
+        make = Socket if node.links is None else node.links.socket
+        socket = make(self._host, node.codec, self.caller, node.client_opened, self._gone)
         if attempt == self._attempts and self._retry is None and not self.caller.closed:
             self._socket = socket
             self._opened_by = attempt

@@ -1,9 +1,9 @@
 """How a process finds its fleet: it asks control, and goes on listening.
 
-On one machine the map is given at start (`TAUSQL_FLEET`). On Kubernetes nobody knows it beforehand: a process is told
-where control is, says who it is, and waits until the map lists it; its own zone is in there, learned from the node it
-runs on. Afterwards every new map replaces the directory's. While control is away the last map stands: the data plane
-goes on, only newcomers wait.
+On one machine the members are given at start (`TAUSQL_FLEET`), and control only adds what is wanted of them. On
+Kubernetes nobody knows them beforehand: a process is told where control is, says who it is, and waits until the map
+lists it; its own zone is in there, learned from the node it runs on. Afterwards every new map replaces the directory's.
+While control is away the last map stands: the data plane goes on, only newcomers wait.
 """
 
 from __future__ import annotations

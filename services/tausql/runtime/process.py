@@ -22,11 +22,13 @@ from tausql.protocol.control import SERVICE as CONTROL
 from tausql.protocol.fleet import Member
 from tausql.protocol.timekeeper import SERVICE as TIMEKEEPER
 from tausql.protocol.timekeeper import TimekeeperClient
+from tausql.rpc.links import Links
 from tausql.rpc.metrics import NodeMetrics
 from tausql.rpc.node import Node
 from tausql.runtime import logs
 from tausql.runtime.app import process_app
 from tausql.runtime.clock import ERROR_UNKNOWN_US, EstimatedClock, Estimator, HostClock
+from tausql.runtime.descriptors import raise_limit
 from tausql.runtime.fleet import Directory, Neighbours
 from tausql.runtime.http import HttpServer
 from tausql.runtime.joining import FleetWatch
@@ -129,6 +131,7 @@ def run(parts: Mapping[str, Part], settings: ProcessSettings | None = None) -> N
     """
     settings = settings if settings is not None else ProcessSettings()
     logs.configure(settings.log_level, settings.log_format, settings.name)
+    raise_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_live(parts, settings))
@@ -150,10 +153,14 @@ async def _live(parts: Mapping[str, Part], settings: ProcessSettings) -> None:
     node = Node(host, settings.rpc_listen, ALL, address=settings.address, tls=tls)
     node.locate = fleet.locate
     await node.start()
+    if settings.links:
+        node.links = Links(host, Path(settings.links), lambda: node.address)
+        node.links.start()
     watch = None
     if settings.control:
         watch = FleetWatch(host, node, fleet, settings.control, node.address)
         watch.start()
+    if watch is not None and not settings.fleet:
         zone = await _unless(stop_wanted, watch.joined(list(parts)))
         if zone is None:  # told to stop while still waiting
             watch.stop()
@@ -200,6 +207,8 @@ async def _live(parts: Mapping[str, Part], settings: ProcessSettings) -> None:
     metrics.stop()
     if tls is not None:
         tls.stop()
+    if node.links is not None:
+        node.links.stop()
     await node.close()
     if http is not None:
         await http.stop()

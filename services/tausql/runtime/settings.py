@@ -49,13 +49,18 @@ class ProcessSettings(BaseSettings):
     )
     control: str = Field(
         default="",
-        description="`host:port` (RPC) of control, where the fleet's map comes from while the process runs. Empty: "
-        "the map is what `fleet` says, for good.",
+        description="`host:port` (RPC) of control, where the fleet's map comes from while the process runs. Where "
+        "`fleet` gives one to begin with, nobody waits for it. Empty: the map is what `fleet` says, for good.",
     )
     tls_dir: str = Field(
         default="",
         description="Folder of ca.crt, tls.crt and tls.key (a mounted Secret) for connections between processes: both "
         "sides show a certificate of this authority. Looked at every 10 s. Empty: plaintext, as on one machine.",
+    )
+    links: str = Field(
+        default="",
+        description="For chaos: a file of rules about which links to other processes are cut or slow, looked at 30 "
+        "times a second (`tausql up --links`). Empty: no link is ever touched.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least level logged."

@@ -7,11 +7,15 @@ protocol's counter-examples: a tail on one disk, a wiped disk that voted, a hold
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from tausql.protocol.adjudicator import Commit, RangeTaken, Settle, TakeRange, Vote, Voted
 from tausql.protocol.journal import Append, Kind
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.world import Process, World
 
+OVERTAKEN: tuple[type, ...] = (Commit, Vote, Voted, Settle, TakeRange, RangeTaken)
+OVERTAKEN_SHARE = 0.4  # of those messages, while they are
 TRIES_MAX = 400
 TRY_SECONDS = 0.001
 
@@ -23,7 +27,10 @@ class Ambushes:
         self._world = world
         self._fleet = fleet
         self._late: list[str] = []  # journals that the next EpochStart reaches after what follows it
+        self._overtaken: type | None = None  # messages that arrive after what is sent long after them
         self._hear_starts()
+        for kind in OVERTAKEN:
+            self._hear(kind)
         self.kinds: list[tuple[str, Callable[[], bool], int]] = [
             ("lonely tail", self._lonely_tail, 5),
             ("zombie", self._zombie, 2),
@@ -32,6 +39,7 @@ class Ambushes:
             ("outvoted disk", self._outvoted_disk, 1),
             ("slow request", self._slow_request, 2),
             ("checkpoint torn", self._checkpoint_torn, 3),
+            ("overtaken", self._overtake, 3),
         ]
 
     def _hear_starts(self) -> None:
@@ -42,7 +50,7 @@ class Ambushes:
         def heard(speaker: str, append: Append) -> None:
             if before is not None:
                 before(speaker, append)
-            if not self._late or append.stream or not append.records or append.records[0].kind != Kind.epoch_start:
+            if not self._late or not append.records or append.records[0].kind != Kind.epoch_start:
                 return
             pairs = [(speaker, name) for name in self._late]
             self._late.clear()
@@ -57,6 +65,46 @@ class Ambushes:
 
         links.observers[Append] = heard
 
+    def _hear(self, kind: type) -> None:
+        """Make messages of a kind late, one by one, while they are to be overtaken."""
+        links = self._world.links
+        before = links.observers.get(kind)
+
+        def heard(speaker: str, message: Any) -> None:
+            if before is not None:
+                before(speaker, message)
+            if self._overtaken is not kind or self._world.random.random() >= OVERTAKEN_SHARE:
+                return
+            seconds = self._world.random.choice((0.03, 0.1, 0.45))
+            pairs = [(speaker, other.name) for other in self._fleet.processes("adjudicator") if other.name != speaker]
+            links.late.update((pair, seconds) for pair in pairs)
+
+            def over() -> None:
+                for pair in pairs:
+                    links.late.pop(pair, None)
+
+            self._world.at(0.00001, None, over)
+
+        links.observers[kind] = heard
+
+    def _overtake(self) -> bool:
+        """What adjudicators are asked, tell each other or answer each other comes late: after the question what became
+        of it, after the vote has expired, after the next epoch has begun."""
+        if self._overtaken is not None:
+            return False
+        self._overtaken = self._world.random.choice(OVERTAKEN)
+
+        def over() -> None:
+            self._overtaken = None
+
+        self._world.at(self._world.random.uniform(0.3, 1.5), None, over)
+        return True
+
+    def _hunted(self) -> tuple[int, Process | None]:
+        """A stream, and who holds it."""
+        stream = self._world.random.randrange(self._fleet.wanted.streams)
+        return stream, self._fleet.holder(stream)
+
     def _soon(self) -> float:
         return self._world.random.choice((0.001, 0.005, 0.03, 0.15)) * self._world.random.uniform(0.5, 1.5)
 
@@ -69,7 +117,7 @@ class Ambushes:
     def _restart_later(self, process: Process, seconds: float) -> None:
         self._world.at(seconds, None, process.start)
 
-    def _when_in_flight(self, holder: Process, act: Callable[[], None]) -> None:
+    def _when_in_flight(self, stream: int, holder: Process, act: Callable[[], None]) -> None:
         """`act` as soon as the holder has enqueued what no majority has; or after a while anyway."""
         generation = holder.generation
         left = TRIES_MAX
@@ -79,7 +127,7 @@ class Ambushes:
             left -= 1
             tenure = None
             if holder.generation == generation and holder.services is not None:
-                tenure = holder.services.tenures.get(0)
+                tenure = holder.services.tenures.get(stream)
             proposer = tenure.proposer if tenure is not None else None
             if left <= 0 or proposer is None or proposer.log.last_seq > proposer.commit_seq:
                 act()
@@ -90,7 +138,7 @@ class Ambushes:
 
     def _lonely_tail(self) -> bool:
         """The holder reaches one disk only; then it goes, perhaps with that disk, which comes back later."""
-        holder = self._fleet.holder()
+        stream, holder = self._hunted()
         if holder is None:
             return False
         one, *others = self._journals()
@@ -111,7 +159,7 @@ class Ambushes:
                 self._restart_later(one, self._soon() * 10 + self._world.random.choice((0.0, 0.5)))
             mend()
 
-        self._world.at(self._soon(), None, self._when_in_flight, holder, strike)
+        self._world.at(self._soon(), None, self._when_in_flight, stream, holder, strike)
         return True
 
     def _slow_for_a_while(self, process: Process) -> None:
@@ -126,7 +174,7 @@ class Ambushes:
 
     def _zombie(self) -> bool:
         """The holder sleeps or is cut off for long enough to be replaced, and wakes up none the wiser."""
-        holder = self._fleet.holder()
+        _, holder = self._hunted()
         if holder is None:
             return False
         seconds = self._world.random.uniform(1.4, 3.5)
@@ -140,12 +188,12 @@ class Ambushes:
 
     def _kill_in_flight(self) -> bool:
         """The holder dies with an append on its way; a while later so does its successor."""
-        holder = self._fleet.holder()
+        stream, holder = self._hunted()
         if holder is None:
             return False
 
         def successor() -> None:
-            following = self._fleet.holder()
+            following = self._fleet.holder(stream)
             if following is not None and following is not holder:
                 following.kill("killed as a successor")
                 self._restart_later(following, self._soon() * 5)
@@ -156,12 +204,12 @@ class Ambushes:
             if self._world.random.random() < 0.5:
                 self._world.at(self._world.random.uniform(0.02, 0.4), None, successor)
 
-        self._when_in_flight(holder, strike)
+        self._when_in_flight(stream, holder, strike)
         return True
 
     def _wiped_while_it_counts(self) -> bool:
         """A disk acknowledges what the others have not got yet, is lost, and is back before they get it."""
-        holder = self._fleet.holder()
+        stream, holder = self._hunted()
         if holder is None or not self._fleet.journals_whole():
             return False
         one, *others = self._journals()
@@ -180,13 +228,13 @@ class Ambushes:
         def in_flight() -> None:  # and on the one disk a moment later
             self._world.at(0.008, None, strike)
 
-        self._world.at(self._soon(), None, self._when_in_flight, holder, in_flight)
+        self._world.at(self._soon(), None, self._when_in_flight, stream, holder, in_flight)
         return True
 
     def _outvoted_disk(self) -> bool:
         """A majority of the disks holds what the others lack; one of them is lost, the rest of them cut off, and the
         holder goes."""
-        holder = self._fleet.holder()
+        stream, holder = self._hunted()
         if holder is None or not self._fleet.journals_whole():
             return False
         journals = self._journals()
@@ -207,15 +255,18 @@ class Ambushes:
             self._restart_later(holder, 0.002)
             self._world.at(self._world.random.uniform(0.5, 2.0), None, mend_kept)
 
-        self._world.at(self._world.random.uniform(0.05, 0.4), None, self._when_in_flight, holder, strike)
+        self._world.at(self._world.random.uniform(0.05, 0.4), None, self._when_in_flight, stream, holder, strike)
         return True
 
     def _slow_request(self) -> bool:
         """A client's messages take longer than its patience, and the holder may change before they arrive."""
-        names = [name for name in self._world.processes if name.startswith("client")]
+        fleet = set(self._fleet.names)
+        names = [name for name in self._world.processes if name not in fleet]
+        if not names:
+            return False
         name = self._world.random.choice(names)
         self._world.links.slow[name] = self._world.random.choice((0.03, 0.1, 0.4))
-        holder = self._fleet.holder()
+        _, holder = self._hunted()
         if holder is not None and self._world.random.random() < 0.6:
             self._world.at(self._soon() * 3, None, self._bounce, holder)
 
@@ -239,7 +290,7 @@ class Ambushes:
             nonlocal left
             left -= 1
             service = process.services
-            fetcher = service._fetcher if service is not None else None
+            fetcher = service.keeper.fetcher if service is not None else None
             if fetcher is not None and fetcher.entries:
                 self._world.mark("a checkpoint was torn")
                 process.kill("killed while it takes a checkpoint")

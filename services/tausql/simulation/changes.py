@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from tausql.simulation.faults import Kind
 from tausql.simulation.fleet import SimulatedFleet
+from tausql.simulation.plans import Plans
 from tausql.simulation.world import Process, World
 
 MORE_MAX = 2  # members of a service above those of the layout
@@ -20,9 +21,11 @@ LOOKS_MAX = 100
 class Changes:
     """`kinds`: as of `Faults`."""
 
-    def __init__(self, world: World, fleet: SimulatedFleet) -> None:
+    def __init__(self, world: World, fleet: SimulatedFleet, plans: Plans) -> None:
         self._world = world
         self._fleet = fleet
+        self._plans = plans
+        self._running = True
         self.kinds: list[Kind] = [
             ("adjudicator joins", self._joins("adjudicator"), 1),
             ("adjudicator leaves", self._leaves("adjudicator"), 1),
@@ -50,21 +53,38 @@ class Changes:
             if len(members) <= 2 or (service == "storage" and not self._may_go()):
                 return False
             process = self._world.processes[self._world.random.choice(members).name]
-            name = process.name
-            process.retired = True  # a process waits for a map that lists it: should this one die first, it stays away
-            if self._world.random.random() < 0.5:  # it is out of the map before it knows
-                self._world.note(f"{name} is out of the map")
-                self._fleet.leave(name)
-                self._world.at(self._world.random.uniform(0.0, 2.0), None, self._retire, process)
+            if service == "storage":
+                self._plans.forget(process.name)
+                self._world.at(LOOK_SECONDS, None, self._when_others_serve, process, LOOKS_MAX)
             else:
-                self._retire(process)
-                self._world.at(self._world.random.uniform(0.0, 2.0), None, self._fleet.leave, name)
+                self._leave(process)
             return True
 
         return leave
 
-    def _may_go(self) -> bool:
+    def _when_others_serve(self, process: Process, looks: int) -> None:
         """Rows that the log no longer has must stay on two replicas at least."""
+        if self._may_go() and self._fleet.shards_served(without=process.name):
+            self._leave(process)
+        elif looks > 0 and self._running:
+            self._world.at(LOOK_SECONDS, None, self._when_others_serve, process, looks - 1)
+
+    def _leave(self, process: Process) -> None:
+        name = process.name
+        process.retired = True  # a process waits for a map that lists it: should this one die first, it stays away
+        if self._world.random.random() < 0.5:  # it is out of the map before it knows
+            self._world.note(f"{name} is out of the map")
+            self._fleet.leave(name)
+            self._world.at(self._world.random.uniform(0.0, 2.0), None, self._retire, process)
+        else:
+            self._retire(process)
+            self._world.at(self._world.random.uniform(0.0, 2.0), None, self._fleet.leave, name)
+
+    def stop(self) -> None:
+        """Nobody leaves any more."""
+        self._running = False
+
+    def _may_go(self) -> bool:
         return self._fleet.storages_whole() and len(self._fleet.members["storage"]) > 3
 
     def _retire(self, process: Process) -> None:

@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tausql.checker.anomaly import Anomaly, Name
+from tausql.checker.history import Attempt, Operation, Status
 from tausql.protocol import adjudicator, storage
-from tausql.protocol.journal import NO_EPOCH, Epoch
 from tausql.protocol.keys import KeyKind, identity_key, key_encoder, relation_prefix
 from tausql.protocol.tau import closing, micros_of
 from tausql.rpc.interface import Cause, Failure
-from tausql.runtime.fleet import Directory, Neighbours
+from tausql.runtime.fleet import Directory
 from tausql.runtime.host import ClockUnsure
-from tausql.simulation.checker import Anomaly
-from tausql.simulation.history import Attempt, Operation, Status
+from tausql.simulation.reach import Holders, Replicas
 from tausql.simulation.world import Process
 
 RELATION = 20_000
@@ -80,50 +80,21 @@ class Client:
     def __init__(self, process: Process, fleet: Directory, ledger: Ledger) -> None:
         self._process = process
         self._ledger = ledger
-        self._near = Neighbours(
-            fleet,
-            "storage",
-            process.zone,
-            lambda address: storage.StorageClient(process.network.connect(address, "storage")),
-        )
-        self._adjudicators = Neighbours(
-            fleet,
-            "adjudicator",
-            process.zone,
-            lambda address: adjudicator.AdjudicatorClient(process.network.connect(address, "adjudicator")),
-            joined=lambda one: self._watch(one.client),
-        )
+        self.replicas = Replicas(process, fleet)
+        self.holders = Holders(process, fleet)
         self.stays_near = False  # reads in no other region
+        self.intensity = 1.0  # less: longer pauses between transactions
         self.read_seconds: list[float] = []  # of reads at the nearest replica, shown or not
         self.commit_seconds: list[float] = []  # of commits answered
-        self._holder: adjudicator.AdjudicatorClient | None = None
-        self._epoch: Epoch = NO_EPOCH
         self._last_tau = 0
         self._running = True
         self._idle = True
-        self._asking: list[Callable[[], None]] = []  # outcomes to be asked for as soon as somebody holds the stream
         self._awaited = 0  # counts up with everything `next` waited for
         self.done = 0
-        for one in self._adjudicators.all:
-            self._watch(one.client)
 
     @property
     def _storages(self) -> list[storage.StorageClient]:
-        return [one.client for one in self._near.all if not (self.stays_near and one.member.region)]
-
-    def _watch(self, one: adjudicator.AdjudicatorClient) -> None:
-        def on_holding(holding: adjudicator.Holding) -> None:
-            if holding.stream == 0 and holding.held and holding.epoch > self._epoch:
-                self._holder, self._epoch = one, holding.epoch
-                asking, self._asking = self._asking, []
-                for ask in asking:
-                    ask()
-
-        one.watch_holdings(on_holding, lambda _: self._again(one))
-
-    def _again(self, one: adjudicator.AdjudicatorClient) -> None:
-        if any(known.client is one for known in self._adjudicators.all):
-            self._process.later(0.05, self._watch, one)
+        return self.replicas.near(self.stays_near)
 
     @property
     def zone(self) -> str:
@@ -156,6 +127,7 @@ class Client:
 
     def next(self, pause_seconds: float, chase: bool) -> None:
         """Begin again after a while, or as soon as somebody else has been told something."""
+        self._idle = True
         if not chase:
             self._process.later(pause_seconds, self.begin)
             return
@@ -167,27 +139,27 @@ class Client:
                 self.begin(keys)
 
         self._ledger.chasers.append(lambda keys: self._process.soon(go, keys))
-        self._process.later(0.03, go)
+        self._process.later(0.03 / self.intensity, go)
 
     def _look_again(self, snapshot: Snapshot) -> None:
         """Read an old snapshot anew, at any replica: it must be as it was, or be refused."""
         gets = [key_of((key,)) for key in snapshot.keys]
-        storage_client = self._process.random.choice(self._storages)
+        storages = self._storages
+        chosen = self._process.random.choice(storages)
 
         def done(answer: Any) -> None:
             world = self._process.world
             if isinstance(answer, storage.Rows):
                 lists = tuple(tuple(_decode(value)) if value is not None else () for value in answer.values)
                 if lists != snapshot.lists:
-                    raise Anomaly(
-                        f"a snapshot changed: at {snapshot.tau} {snapshot.keys} were {snapshot.lists}, now {lists}"
-                    )
+                    text = f"at {snapshot.tau} {snapshot.keys} were {snapshot.lists}, now {lists}"
+                    raise Anomaly(Name.two_snapshots, text)
                 world.mark("an old snapshot read again")
             elif isinstance(answer, storage.TooOld):
                 world.mark("an old snapshot refused")
             self.begin()
 
-        storage_client.read(storage.Read(snapshot.tau, (), gets, []), READ_SECONDS, done)
+        self.replicas.read(snapshot.tau, gets, chosen, storages, READ_SECONDS, done)
 
     def read_all(self) -> Round:
         """Begin a transaction that reads every key; its attempt is the run's last word."""
@@ -211,7 +183,7 @@ class Round:
         self._tau_start = 0
         self._sent = 0.0
         self._local = False
-        self._began_in: Epoch = client._epoch
+        self._began_in = {stream: claim.epoch for stream, claim in client.holders.newest.items()}
         self._lists: list[list[int]] = []
         self._commit: adjudicator.Commit | None = None
         self._asked_since = 0.0
@@ -235,7 +207,7 @@ class Round:
         self._keys.sort()
         self._sent = self._world.now
         self._local = chosen is nearest[0]
-        chosen.read(storage.Read(self._tau_start, (), gets, []), READ_SECONDS, self._on_rows)
+        self._client.replicas.read(self._tau_start, gets, chosen, nearest, READ_SECONDS, self._on_rows)
 
     def _on_rows(self, answer: Any) -> None:
         if not isinstance(answer, storage.Rows):
@@ -244,7 +216,8 @@ class Round:
         self._lists = [_decode(value) if value is not None else [] for value in answer.values]
         if self._local:
             self._client.read_seconds.append(self._world.now - self._sent)
-        if self._client._epoch > self._began_in:
+        newest = self._client.holders.newest
+        if any(newest[stream].epoch > epoch for stream, epoch in self._began_in.items()):
             self._world.mark("a read parked over a takeover")
         self._hold(answer.newest)
 
@@ -274,10 +247,7 @@ class Round:
             self._send_commit()
 
     def _send_commit(self) -> None:
-        holder, ledger = self._client._holder, self._client._ledger
-        if holder is None:
-            self._end("fail")
-            return
+        ledger = self._client._ledger
         body: list[tuple[bytes, bytes]] = []
         writes: list[bytes] = []
         for key, values in zip(self._keys, self._lists, strict=True):
@@ -287,24 +257,42 @@ class Round:
                 encoded = key_of((key,))
                 body.append((encoded, _encode([*values, ledger.next_value])))
                 writes += [encoded, identity_key(encoded)]
+        shares = [key_of((key,)) for key in self._shared]
+        owners = {key: self._client.holders.owner(key) for key in writes + shares}
+        streams = sorted({owner for owner in owners.values() if owner is not None})
+        if None in owners.values():
+            self._end("fail")
+            return
+        parts = [
+            adjudicator.Part(
+                stream,
+                [key for key in writes if owners[key] == stream],
+                [key for key in shares if owners[key] == stream],
+            )
+            for stream in streams
+        ]
+        holder = self._client.holders.newest[streams[0]]
         deadline = closing(micros_of(self._tau_start) + int(TRANSACTION_SECONDS * 1e6))
         self._commit = adjudicator.Commit(
             txn=self._process.random.randbytes(16),
             tau_start=self._tau_start,
             deadline=deadline,
-            stream=0,
-            epoch=self._client._epoch,
-            writes=writes,
-            shares=[key_of((key,)) for key in self._shared],
+            stream=streams[0],
+            epoch=holder.epoch,
+            writes=parts[0].writes,
+            shares=parts[0].shares,
             schema=[],
             changes=[],
             low=body[0][0],
             high=body[-1][0],
             body=_encode_body(body),
+            parts=tuple(parts[1:]),
         )
+        if len(parts) > 1:
+            self._world.mark("a commit over several streams")
         patience = self._process.random.choice((0.02, 0.3, TRANSACTION_SECONDS, TRANSACTION_SECONDS))
         self._sent = self._world.now
-        holder.commit(self._commit, patience, self._on_verdict)
+        holder.client.commit(self._commit, patience, self._on_verdict)
 
     def _on_verdict(self, answer: Any) -> None:
         if isinstance(answer, adjudicator.Committed):
@@ -320,7 +308,7 @@ class Round:
             self._world.mark("outcome asked")
             self._asked_since = self._world.now
             self._ask()
-            self._client._asking.append(partial(self._ask_again, self._asked))
+            self._client.holders.when_changed(partial(self._ask_again, self._asked))
             self._process.later(0.1, self._ask_again, self._asked)
 
     def _ask(self) -> None:
@@ -332,8 +320,9 @@ class Round:
         assert commit is not None
         request = adjudicator.Outcome(commit.txn, commit.tau_start, commit.deadline, commit.stream, commit.epoch)
         self._asked += 1
-        if self._client._holder is not None:
-            self._client._holder.outcome(request, 1.0, partial(self._on_outcome, self._asked))
+        holder = self._client.holders.newest.get(commit.stream)
+        if holder is not None:
+            holder.client.outcome(request, 1.0, partial(self._on_outcome, self._asked))
 
     def _ask_again(self, number: int) -> None:
         if number == self._asked:
@@ -343,7 +332,7 @@ class Round:
         if self._attempt.status != "info" or self._settled:
             return  # an earlier question has been answered already
         commit = self._commit
-        later = commit is not None and self._client._epoch > commit.epoch
+        later = commit is not None and self._client.holders.newest[commit.stream].epoch > commit.epoch
         if later and isinstance(answer, adjudicator.Committed | adjudicator.Aborted):
             self._world.mark("an outcome settled by a later epoch")
         if isinstance(answer, adjudicator.Committed):
@@ -354,17 +343,18 @@ class Round:
             self._world.mark("outcome: aborted")
             self._end("fail")
         else:
-            self._client._asking.append(partial(self._ask_again, number))
+            self._client.holders.when_changed(partial(self._ask_again, number))
             self._process.later(0.02 + self._process.random.random() * 0.1, self._ask_again, number)
 
     def _end(self, status: Status) -> None:
         self._settled = True
         self._attempt.status = status
-        self._attempt.completed = self._world.now
+        attempt = self._attempt
+        attempt.invoked, attempt.completed = self._world.instants(self._process, attempt.invoked)
         self._client.done += status == "ok"
         if status == "ok":
             self._client._ledger.acknowledged(self._keys)
         if not self._final:
             chance = self._process.random
             pause = chance.expovariate(1 / 0.004) if status == "ok" else 0.02
-            self._client.next(pause, chance.random() < 0.35)
+            self._client.next(pause / self._client.intensity, chance.random() < 0.35)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import random
 
+from tausql.journal import blocks
 from tausql.runtime.disk import DiskFailed, DiskFull
+
+NO_LIMIT = 1 << 40
 
 
 class SimulatedFile:
@@ -65,7 +68,7 @@ class SimulatedFile:
 class SimulatedDisk:
     """`capacity` bytes in all. `crash` keeps of each file what was synced and a random part of what was not."""
 
-    def __init__(self, chance: random.Random, capacity: int = 1 << 30) -> None:
+    def __init__(self, chance: random.Random, capacity: int = NO_LIMIT) -> None:
         self._random = chance
         self.capacity = capacity
         self.files: dict[str, SimulatedFile] = {}
@@ -73,6 +76,7 @@ class SimulatedDisk:
         self.syncs = 0
         self.torn = 0
         self.used = 0
+        self.damaged = ""  # a file in which a durable bit has flipped
 
     def take(self, size: int) -> None:
         """Count `size` more bytes as used. Raises DiskFull."""
@@ -112,6 +116,25 @@ class SimulatedDisk:
             self.files[name] = SimulatedFile(self, name, content)
         self.used = sum(file.size for file in self.files.values())
         self.sync_fails = False
+
+    def flip(self) -> bool:
+        """A durable bit of the log flips, not in the last block: damage there cannot be told from an append that a
+        crash has torn, by nobody. False when there is nothing else."""
+        whole = [name for name in self.names() if name.endswith(".log")]
+        places: list[tuple[str, int]] = []
+        for name in whole:
+            content = bytes(self.files[name].content[: self.files[name].durable])
+            ends = [block.end for block in blocks.scan(content, name, None, last=name == whole[-1])]
+            if name == whole[-1]:
+                ends = ends[:-1]
+            if ends:
+                places.append((name, ends[-1]))
+        if not places:
+            return False
+        name, size = self._random.choice(places)
+        self.files[name].content[self._random.randrange(size)] ^= 1 << self._random.randrange(8)
+        self.damaged = name
+        return True
 
     def twin(self) -> SimulatedDisk:
         """The same files on another disk: to look at them without touching these."""

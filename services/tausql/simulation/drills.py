@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from tausql.simulation.clients import Client, Ledger
+from tausql.simulation.clients import Client
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.layout import TWO_REGIONS
+from tausql.simulation.lists import Lists
 from tausql.simulation.regions import RegionFaults
-from tausql.simulation.scenario import START_SECONDS, settle, start_clients
+from tausql.simulation.scenario import UP_SECONDS, settle, until
 from tausql.simulation.shape import shape_of
 from tausql.simulation.watch import Watch
+from tausql.simulation.workload import Context
 from tausql.simulation.world import World
 
 CALM_SECONDS = 4.0  # before the fault, and after it is over: time to adapt
@@ -75,12 +77,12 @@ def run_drill(seed: int, drill: str, far: tuple[float, float, float] | None = No
     between = _place(world, far)
     Watch(world, fleet).start()
     fleet.start()
-    world.run(START_SECONDS)
-    ledger = Ledger(12)
-    clients = start_clients(world, fleet, ledger)
+    until(world, lambda: fleet.up, "the fleet is not up", UP_SECONDS)
+    lists = Lists(Context(world, fleet, world.random, 1.0), keys=12)
+    lists.start()
+    ledger, clients = lists.ledger, lists.clients
     for client in clients:
         client.stays_near = True
-        client.begin()
     report = Report(drill, between)
     world.run(CALM_SECONDS)
     for client in clients:
@@ -107,7 +109,7 @@ def run_drill(seed: int, drill: str, far: tuple[float, float, float] | None = No
         and fleet.layout.region_of(world.processes[attempt.client].zone) != cut_off
     )
     report.gap = max(later - earlier for earlier, later in pairwise((begun, *times, world.now)))
-    settle(world, clients, ledger)
+    settle(world, [lists])
     report.acknowledged = sum(attempt.status == "ok" for attempt in ledger.attempts)
     return report
 

@@ -3,72 +3,79 @@
 One fault at a time or several at once, each over after a while: what the failure table of the protocol lists. A fleet
 can stand any of them and this is no test of more than it promises: a majority of journal disks is never lost for good,
 and rows that the log no longer has are never lost by two replicas at once.
+
+Each run uses some kinds only: where everything happens all the time, nothing goes on for long enough to go wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tausql.simulation.ambushes import Ambushes
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.world import Process, World
 
 Kind = tuple[str, Callable[[], bool], int]  # name, what does it (False: not now), how often it is chosen
 
-WANDER_SECONDS = 0.15  # between two processes whose clocks wander
+ALL_SHARE = 0.2  # of runs with every kind
+KIND_SHARE = 0.4  # of kinds in the others
+KINDS_MIN = 4
+LENGTHS = {"fast": (0.02, 0.2, 0.7, 1.5), "slow": (0.02, 0.7, 4.0, 30.0, 400.0)}  # seconds, more or less
+
+
+def length(world: World, fleet: SimulatedFleet) -> float:
+    """How long a fault lasts."""
+    return world.random.choice(LENGTHS[fleet.shape.pace]) * world.random.uniform(0.5, 1.5)
 
 
 class Faults:
-    """Injects faults into `world` until `stop`; `heal` ends all that still last. `count` is of each kind."""
+    """Injects faults of `kinds` into `world` until `stop`; `heal` ends all that still last. `count` is of each kind.
+
+    healers: what else has to be called by `heal`, before processes are started. wanted: names of kinds that are to be
+    among those that happen, with few others."""
 
     def __init__(
-        self, world: World, fleet: SimulatedFleet, count: dict[str, int], more: Sequence[Kind] = ()
+        self,
+        world: World,
+        fleet: SimulatedFleet,
+        count: dict[str, int],
+        kinds: Sequence[Kind],
+        healers: Sequence[Callable[[], None]] = (),
+        wanted: Sequence[str] = (),
     ) -> None:
         self._world = world
         self._fleet = fleet
         self._running = False
+        self._healers = healers
         self.count = count
-        ambushes = Ambushes(world, fleet)
-        self._kinds: list[Kind] = [
-            ("kill", self._kill, 3),
-            ("kill several", self._kill_several, 1),
-            ("kill all", self._kill_all, 1),
-            ("pause", self._pause, 2),
-            ("partition", self._partition, 1),
-            ("partition one way", self._partition_one_way, 1),
-            ("slow link", self._slow, 1),
-            ("loss", self._loss, 1),
-            ("wipe journal", self._wipe_journal, 1),
-            ("wipe storage", self._wipe_storage, 2),
-            ("fsync fails", self._fsync_fails, 1),
-            ("disk full", self._disk_full, 1),
-            ("clock drift", self._drift, 1),
-            ("clock lost", self._clock_lost, 1),
-            ("handover", self._hand_over, 1),
-            *ambushes.kinds,
-            *more,
-        ]
+        self._kinds = self._named(kinds, wanted) if wanted else self._some(kinds)
         self._weights = [weight for _, _, weight in self._kinds]
-        self._pause_seconds = world.random.choice((0.3, 0.8, 1.5))  # between faults, on average
+
+    def _some(self, kinds: Sequence[Kind]) -> list[Kind]:
+        chance = self._world.random
+        if chance.random() < ALL_SHARE:
+            return list(kinds)
+        some = [kind for kind in kinds if chance.random() < KIND_SHARE]
+        return some if len(some) >= KINDS_MIN else chance.sample(list(kinds), KINDS_MIN)
+
+    def _named(self, kinds: Sequence[Kind], wanted: Sequence[str]) -> list[Kind]:
+        named = [kind for kind in kinds if kind[0] in wanted]
+        others = [kind for kind in kinds if kind[0] not in wanted]
+        return named + self._world.random.sample(others, max(0, KINDS_MIN - len(named)))
 
     def start(self) -> None:
         self._running = True
-        self._world.at(self._world.random.uniform(0.1, 1.0), None, self._next)
-        self._world.at(0.0, None, self._wander)
+        self._world.at(self._world.random.uniform(0.0, 1.0) * self._fleet.shape.between_seconds, None, self._next)
 
     def stop(self) -> None:
         self._running = False
 
     def heal(self) -> None:
         """Every link whole, every process up, every clock and disk well."""
+        self._world.note("all is healed")
         self._world.links.heal()
-        self._world.links.loss = 0.0
-        self._world.links.slow.clear()
-        self._world.links.late.clear()
+        for healer in self._healers:
+            healer()
         for process in self._world.processes.values():
-            process.clock.lost = False
-            process.disk.capacity = 1 << 30
-            process.disk.sync_fails = False
             process.paused_until = 0.0
             process.start()
 
@@ -78,27 +85,35 @@ class Faults:
         ((name, inject, _),) = self._world.random.choices(self._kinds, self._weights)
         if inject():
             self.count[name] = self.count.get(name, 0) + 1
-        self._world.at(self._world.random.expovariate(1 / self._pause_seconds), None, self._next)
+        self._world.at(self._world.random.expovariate(1 / self._fleet.shape.between_seconds), None, self._next)
 
-    def _wander(self) -> None:
-        """Clocks are never still: now and then one finds itself at another end of its bound."""
-        if not self._running:
-            return
-        processes = list(self._world.processes.values())
-        self._world.random.choice(processes).clock.drift()
-        self._world.at(self._world.random.expovariate(1 / WANDER_SECONDS), None, self._wander)
 
-    def _one(self, *prefixes: str) -> Process:
-        names = [name for name in self._fleet.names if not prefixes or name.startswith(prefixes)]
+class ProcessFaults:
+    """`kinds`: processes die, sleep, and leave in good order."""
+
+    def __init__(self, world: World, fleet: SimulatedFleet) -> None:
+        self._world = world
+        self._fleet = fleet
+        self.kinds: list[Kind] = [
+            ("kill", self._kill, 3),
+            ("kill several", self._kill_several, 1),
+            ("kill all", self._kill_all, 1),
+            ("pause", self._pause, 2),
+            ("handover", self._hand_over, 1),
+            ("rolling restart", self._roll, 1),
+        ]
+
+    def _one(self, *services: str) -> Process:
+        names = [name for name in self._fleet.names if not services or name.split("-")[0] in services]
         return self._world.processes[self._world.random.choice(names)]
 
-    def _length(self) -> float:
-        return self._world.random.choice((0.02, 0.2, 0.7, 1.5, 4.0)) * self._world.random.uniform(0.5, 1.5)
+    def _restart(self, process: Process, seconds: float | None = None) -> None:
+        self._world.at(length(self._world, self._fleet) if seconds is None else seconds, None, process.start)
 
     def _kill(self) -> bool:
         process = self._one()
         process.kill()
-        self._world.at(self._length(), None, process.start)
+        self._restart(process)
         return True
 
     def _kill_several(self) -> bool:
@@ -106,7 +121,7 @@ class Faults:
         for name in self._world.random.sample(names, min(4, len(names))):
             process = self._world.processes[name]
             process.kill()
-            self._world.at(self._length(), None, process.start)
+            self._restart(process)
         return True
 
     def _kill_all(self) -> bool:
@@ -115,112 +130,110 @@ class Faults:
         for name in self._fleet.names:
             process = self._world.processes[name]
             process.kill()
-            self._world.at(self._length(), None, process.start)
+            self._restart(process)
         return True
 
     def _pause(self) -> bool:
-        self._one().pause(self._length())
+        self._one().pause(length(self._world, self._fleet))
+        return True
+
+    def _hand_over(self) -> bool:
+        """A planned departure: streams are handed over, then the process leaves and another takes its place."""
+        holder = self._fleet.holder(self._world.random.randrange(self._fleet.wanted.streams))
+        if holder is None:
+            return False
+        self._leave(holder, self._world.random.choice((0.01, 0.1, 1.0)), length(self._world, self._fleet))
+        return True
+
+    def _roll(self) -> bool:
+        """Every process leaves in good order and comes back, one after another, as at an upgrade."""
+        names = self._fleet.names
+        self._world.random.shuffle(names)
+        apart = self._world.random.choice((0.1, 0.25))
+        for number, name in enumerate(names):
+            self._world.at(number * apart, None, self._leave, self._world.processes[name], apart * 0.3, apart * 0.3)
+        return True
+
+    def _leave(self, process: Process, seconds: float, away_seconds: float) -> None:
+        if not process.alive or process.services is None or process.paused_until > self._world.now:
+            return
+        leaving = getattr(process.services, "hand_over", None)
+        if leaving is not None:
+            self._world.note(f"{process.name} hands over")
+            self._world.within(process, leaving)
+        generation = process.generation
+
+        def leave() -> None:
+            if process.generation == generation:
+                process.kill("leaves")
+
+        self._world.at(seconds, None, leave)
+        self._world.at(seconds + away_seconds, None, process.start)
+
+
+class NetworkFaults:
+    """`kinds`: links are cut, both ways or one, slow, or lose messages; connections break."""
+
+    def __init__(self, world: World, fleet: SimulatedFleet) -> None:
+        self._world = world
+        self._fleet = fleet
+        self.kinds: list[Kind] = [
+            ("partition", self._partition, 1),
+            ("partition one way", self._partition_one_way, 1),
+            ("link cut one way", self._link_one_way, 2),
+            ("slow link", self._slow, 1),
+            ("loss", self._loss, 1),
+            ("connections reset", self._reset, 2),
+        ]
+
+    def _name(self) -> str:
+        return self._world.random.choice(self._fleet.names)
+
+    def _for_a_while(self, over: Callable[[], None]) -> bool:
+        self._world.at(length(self._world, self._fleet), None, over)
         return True
 
     def _partition(self) -> bool:
         zone = self._world.random.choice(self._fleet.layout.zones)
         group = {process.name for process in self._world.processes.values() if process.zone == zone}
         if self._world.random.random() < 0.5:
-            group = {self._one().name}
-        self._world.at(self._length(), None, self._world.links.sever(group))
-        return True
+            group = {self._name()}
+        return self._for_a_while(self._world.links.sever(group))
 
     def _partition_one_way(self) -> bool:
-        mend = self._world.links.sever({self._one().name}, one_way=True)
-        self._world.at(self._length(), None, mend)
-        return True
+        group = {self._name()}
+        if self._world.random.random() < 0.5:
+            return self._for_a_while(self._world.links.sever(group, one_way=True))
+        return self._for_a_while(self._world.links.sever(set(self._world.processes) - group, group, one_way=True))
+
+    def _link_one_way(self) -> bool:
+        """One process does not reach another, which reaches it."""
+        one, other = self._name(), self._name()
+        return one != other and self._for_a_while(self._world.links.sever({one}, {other}, one_way=True))
 
     def _slow(self) -> bool:
-        name = self._one().name
+        name = self._name()
         self._world.links.slow[name] = self._world.random.choice((0.002, 0.02, 0.2))
+        self._world.note(f"{name} has a slow link")
 
         def over() -> None:
             self._world.links.slow.pop(name, None)
 
-        self._world.at(self._length(), None, over)
-        return True
+        return self._for_a_while(over)
 
     def _loss(self) -> bool:
         self._world.links.loss = self._world.random.choice((0.01, 0.1, 0.4))
+        self._world.note(f"{self._world.links.loss:.0%} of all messages are lost")
 
         def over() -> None:
             self._world.links.loss = 0.0
 
-        self._world.at(self._length(), None, over)
-        return True
+        return self._for_a_while(over)
 
-    def _wipe_journal(self) -> bool:
-        if not self._fleet.journals_whole():
-            return False
-        process = self._one("journal")
-        process.kill()
-        process.wipe()
-        self._world.at(self._length(), None, process.start)
-        return True
-
-    def _wipe_storage(self) -> bool:
-        if not self._fleet.storages_whole():
-            return False
-        process = self._one("storage")
-        process.kill()
-        process.wipe()
-        self._world.at(self._length(), None, process.start)
-        return True
-
-    def _fsync_fails(self) -> bool:
-        process = self._one("journal")
-        process.disk.sync_fails = True
-        self._world.at(self._length() + 0.5, None, process.start)
-        return True
-
-    def _disk_full(self) -> bool:
-        """One journal's disk has no room, or a majority's."""
-        journals = self._fleet.processes("journal")
-        full = self._world.random.sample(journals, self._world.random.choice((1, 1, len(journals) // 2 + 1)))
-        for process in full:
-            process.disk.capacity = process.disk.used
-
-        def over() -> None:
-            for process in full:
-                process.disk.capacity = 1 << 30
-
-        self._world.at(self._length(), None, over)
-        return True
-
-    def _drift(self) -> bool:
-        for process in self._world.processes.values():
-            process.clock.drift()
-        return True
-
-    def _clock_lost(self) -> bool:
-        process = self._one()
-        process.clock.lost = True
-
-        def over() -> None:
-            process.clock.lost = False
-
-        self._world.at(self._length(), None, over)
-        return True
-
-    def _hand_over(self) -> bool:
-        """A planned departure: streams are handed over, then the process leaves and another takes its place."""
-        holder = self._fleet.holder()
-        if holder is None:
-            return False
-        self._world.note(f"{holder.name} hands over")
-        self._world.within(holder, holder.services.hand_over)
-        generation = holder.generation
-
-        def leave() -> None:
-            if holder.generation == generation:
-                holder.kill("leaves")
-
-        leaves = self._world.random.choice((0.01, 0.1, 1.0))
-        self._world.at(leaves, None, leave)
-        self._world.at(leaves + self._length(), None, holder.start)
+    def _reset(self) -> bool:
+        """Connections break with messages under way, which arrive nevertheless: after what is sent again."""
+        for _ in range(self._world.random.choice((1, 10, 30))):
+            one, other = self._world.processes[self._name()], self._world.processes[self._name()]
+            if one is not other:
+                self._world.links.reset(one, other)
         return True

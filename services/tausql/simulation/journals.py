@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tausql.journal.entries import LogState
+from tausql.journal.entries import Genesis, LogState
 from tausql.journal.store import Store
 from tausql.protocol.journal import Epoch
 from tausql.runtime.check import I2, I12, check
@@ -16,6 +16,9 @@ from tausql.runtime.disk import DiskFailed
 from tausql.simulation.disk import SimulatedDisk
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.world import Process
+
+
+LIE_SECONDS = 10.0
 
 
 class Known(NamedTuple):
@@ -39,6 +42,9 @@ class JournalDisks:
         self._known: dict[str, tuple[SimulatedDisk, dict[int, Known]]] = {}
         self._promised: dict[int, Epoch] = {}  # the highest epoch that a majority has promised
         self._limits: dict[int, int] = {}  # and the highest limit it has stored
+        self._syncs: dict[str, tuple[SimulatedDisk, int]] = {}  # when a replica was last looked at
+        self.founded = False  # all have accepted one list
+        self._first = {name: fleet.world.processes[name].disk for name in self._names}
         fleet.world.on_death.append(self._died)
 
     def states(self, name: str) -> dict[int, LogState] | None:
@@ -69,14 +75,38 @@ class JournalDisks:
             count += states is None or (stream in states and states[stream].limit >= limit)
         return count
 
-    def look(self) -> None:
-        """Compare every living replica with what its disk held before."""
+    def lying(self) -> bool:
+        """Have the clocks of a majority lied of late?"""
         world = self._fleet.world
+        clocks = [world.processes[name].clock for name in self._names]
+        return sum(clock.lied_after(world.now - LIE_SECONDS) for clock in clocks) >= self.majority
+
+    def accepted(self, genesis: Genesis) -> bool:
+        """Have all disks of the list accepted it? Of one that was lost since nothing is known."""
+        for name in self._names:
+            process = self._fleet.world.processes[name]
+            if process.disk is self._first[name]:
+                service = process.services
+                entry = service._replica.membership.entry if service is not None else _read(process.disk, name).member
+                if entry is None or entry.genesis != genesis:
+                    return False
+        self.founded = True
+        return True
+
+    def look(self) -> bool:
+        """Compare every living replica that has synced since with what its disk held before. False if none has."""
+        world = self._fleet.world
+        changed = False
         for name in self._names:
             process = world.processes[name]
             service = process.services
             if not process.alive or service is None or service._store.dirty or not service._replica.voter:
                 continue
+            synced = (process.disk, process.disk.syncs)
+            if self._syncs.get(name) == synced:
+                continue
+            self._syncs[name] = synced
+            changed = True
             disk, known = self._known.get(name, (None, {}))
             if disk is not process.disk:
                 if disk is not None:
@@ -90,9 +120,13 @@ class JournalDisks:
                     world.mark("a tail was cut")
                 if now.trim_seq > before.trim_seq:
                     world.mark("the log was trimmed")
-            self._known[name] = (process.disk, {stream: _known(state) for stream, state in states.items()})
+            spoken = {stream: _known(state) for stream, state in states.items() if not state.blank}
+            self._known[name] = (process.disk, spoken)
+        if changed:
+            self._look_at_majorities()
+        return changed
 
-    def look_at_majorities(self) -> None:
+    def _look_at_majorities(self) -> None:
         """What a majority has promised or stored, a majority holds for ever, wiped disks or not (I12)."""
         found: list[dict[int, LogState]] = []
         blank = 0
@@ -106,7 +140,7 @@ class JournalDisks:
             else:
                 found.append(states)
         need = self.majority - blank
-        for stream in range(self._fleet.fleet.streams):
+        for stream in sorted({stream for states in found for stream in states}):
             here = [states[stream] for states in found if stream in states]
             promises = sorted((state.promised for state in here), reverse=True)
             limits = sorted((state.limit for state in here), reverse=True)
@@ -131,6 +165,9 @@ class JournalDisks:
     def _died(self, process: Process, service: Any) -> None:
         name = process.name
         if name not in self._names:
+            return
+        if process.disk.damaged:  # nobody can tell what it holds, and it is not coming back
+            self._dead.pop(name, None)
             return
         store = _read(process.disk, name)
         streams = dict(store.streams)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import msgspec
-
-from tausql.protocol.fleet import Fleet, Member
+from tausql.protocol.fleet import Fleet, Member, Placed, Shard
 
 SHARED = ("journal", "adjudicator", "crossbar", "storage")  # what a region's map lists of the others
 FAR_SECONDS = (0.005, 0.040)  # between two regions, one way
@@ -33,7 +32,9 @@ class Layout:
 
     def members(self, service: str) -> list[Member]:
         zones: str = getattr(self, service)
-        return [self.member(service, zone, f"{service}-{zone}", number) for number, zone in enumerate(zones)]
+        return [
+            self.member(service, zone, member_name(service, zones, number), number) for number, zone in enumerate(zones)
+        ]
 
     def member(self, service: str, zone: str, name: str, index: int) -> Member:
         return Member(name, zone, f"{name}:1", index=index, region=self.region_of(zone))
@@ -50,17 +51,50 @@ TWO_REGIONS = Layout(
 )
 
 
-def map_of(layout: Layout, region: str, members: dict[str, list[Member]], streams: int) -> Fleet:
+def widened(layout: Layout, more: dict[str, int], chance: random.Random) -> Layout:
+    """With so many more of some services, somewhere where there are such."""
+    changes: dict[str, Any] = {}
+    for service, number in more.items():
+        zones: str = getattr(layout, service)
+        changes[service] = zones + "".join(chance.choice(zones) for _ in range(number))
+    return replace(layout, **changes)
+
+
+def member_name(service: str, zones: str, number: int) -> str:
+    """The first of a service in a zone bears the zone's name, further ones a number, too."""
+    zone = zones[number]
+    before = zones[:number].count(zone)
+    return f"{service}-{zone}-{before + 1}" if before else f"{service}-{zone}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the map asks for beyond its members (`protocol.fleet.Fleet`)."""
+
+    streams: int = 1
+    placement: tuple[Placed, ...] = ()
+    preferred: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    shards: tuple[Shard, ...] = ()
+
+
+def map_of(layout: Layout, region: str, members: dict[str, list[Member]], wanted: Wanted) -> Fleet:
     """The fleet as `region` knows it: its own members bear no region."""
-    found = {
+    found: dict[str, Any] = {
         service: tuple(
             Member(one.name, one.zone, one.address, index=one.index, region="" if one.region == region else one.region)
             for one in listed
         )
         for service, listed in members.items()
     }
-    fleet = Fleet(region=region, zones=tuple(layout.regions[region]), streams=streams)
-    return msgspec.structs.replace(fleet, **found)
+    return Fleet(
+        region=region,
+        zones=tuple(layout.regions[region]),
+        streams=wanted.streams,
+        placement=wanted.placement,
+        preferred=wanted.preferred,
+        shards=wanted.shards,
+        **found,
+    )
 
 
 def distances(layout: Layout, chance: random.Random) -> dict[tuple[str, str], float]:

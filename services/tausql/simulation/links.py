@@ -1,7 +1,8 @@
 """What lies between processes: delay, jitter, loss, cut links, and somebody who listens.
 
-Every message is encoded and decoded on its way, so that nobody shares an object by mistake and nothing is sent that a
-wire could not carry.
+Messages are never changed once sent, so a receiver may get the very object, as it does within one process of a real
+fleet. In some runs (`wire`) every message is encoded and decoded on its way, as between processes: nothing is sent that
+a wire could not carry.
 """
 
 from __future__ import annotations
@@ -32,29 +33,32 @@ class Links:
     def __init__(self, world: World) -> None:
         self.world = world
         self.delay = (0.00005, 0.0005)
+        self.wire = True  # messages are encoded and decoded
         self.far: dict[tuple[str, str], float] = {}  # seconds from one zone to another, on top of `delay`
         self.slow: dict[str, float] = {}  # up to so many extra seconds to and from a process
         self.late: dict[tuple[str, str], float] = {}  # exactly so many more from one to another
         self.loss = 0.0
         self.cut: dict[tuple[str, str], int] = {}  # (from, to) -> how many cuts: nothing passes
         self.observers: dict[type, Observer] = {}  # told of every message of a type, once, as it is sent
-        self.channels: list[SimulatedChannel] = []
+        self.channels: dict[SimulatedChannel, None] = {}
         self.sent = 0
         self.lost = 0
+        self._chance = world.random.random
 
     def latency(self, source: Process, target: Process) -> float | None:
         """Seconds a message takes, or None when it is lost."""
-        chance = self.world.random.random
+        chance = self._chance
         self.sent += 1
+        if source is target:
+            return chance() * 0.00002
         if (self.cut and (source.name, target.name) in self.cut) or (self.loss and chance() < self.loss):
             self.lost += 1
             return None
-        if source is target:
-            return chance() * 0.00002
         low, high = self.delay
-        delay = low + (high - low) * chance()
-        if chance() < 0.02:
-            delay *= 10.0
+        jitter = chance()
+        delay = low + (high - low) * jitter
+        if jitter < 0.02:
+            delay = low + (high - low) * 500.0 * jitter
         if self.far:
             delay += self.far.get((source.zone, target.zone), 0.0)
         if self.slow:
@@ -66,16 +70,17 @@ class Links:
     def copied(self, source: Process, message: Message) -> Any:
         """What the other side gets of a message that `source` sends."""
         if isinstance(message, Encoded):
+            bare = message.message
             if message.packed is None:
-                message.packed = _encode(message.message)
-                observer = self.observers.get(type(message.message))
+                message.packed = _encode(bare) if self.wire else b""
+                observer = self.observers.get(type(bare))
                 if observer is not None:
-                    observer(source.name, message.message)
-            return _decode(message.packed)
+                    observer(source.name, bare)
+            return _decode(message.packed) if self.wire else bare
         observer = self.observers.get(type(message))
         if observer is not None:
             observer(source.name, message)
-        return _decode(_encode(message))
+        return _decode(_encode(message)) if self.wire else message
 
     def sever(self, group: set[str], rest: set[str] | None = None, one_way: bool = False) -> Callable[[], None]:
         """Cut every link between `group` and `rest` (by default everybody else), or only those from `group` to `rest`.
@@ -106,6 +111,16 @@ class Links:
         if self.cut:
             self.world.note("links healed")
         self.cut.clear()
+        self.loss = 0.0
+        self.slow.clear()
+        self.late.clear()
+
+    def reset(self, one: Process, other: Process) -> None:
+        """Connections between the two break, and are made anew: what was under way is lost, or was not."""
+        for channel in list(self.channels):
+            ends = (channel.process.address, channel.address)
+            if ends in ((one.address, other.address), (other.address, one.address)):
+                channel.disconnect()
 
     def _give_up(self, pairs: set[tuple[str, str]]) -> None:
         for channel in list(self.channels):

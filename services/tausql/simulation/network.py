@@ -1,8 +1,9 @@
 """Connections between processes: calls, casts and streams over `links`.
 
 Calls travel one by one and may overtake each other; a lost request or answer shows as `deadline`, as it would on a
-link that drops everything for a while. Streams keep their order, and break when something of theirs is lost. Every
-message is encoded and decoded, so that nobody shares an object by mistake.
+link that drops everything for a while. Streams keep their order, and break when something of theirs is lost. Nothing
+is duplicated, because no connection of the real transport duplicates: what arrives twice was sent twice, over a
+connection made anew, and that happens here as it does there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tausql.simulation.world import Process, World
 
 SINK_ITEMS_HIGH = 64
+DEADLINE_GRAIN = 8  # deadlines of a process that lie closer together than an eighth of their length pass at once
 
 _Serve = Callable[["Routes", "Process", "SimulatedPeer", int, Any], None]
 
@@ -61,9 +63,10 @@ class SimulatedReply:
         self._used = True
         if not self._peer.connected:
             return
-        delay = self._channel.world.links.latency(self._server, self._channel.process)
+        channel = self._channel
+        delay = channel.world.links.latency(self._server, channel.process)
         if delay is not None:
-            self._channel.world.at(delay, self._channel.process, self._channel.settle, self._call, answer)
+            channel.world.at(delay, channel.process, channel.settle, self._call, answer)
 
 
 class SimulatedSink:
@@ -161,7 +164,7 @@ class SimulatedChannel:
         self._calls: dict[int, Callable[[Any], None]] = {}
         self._streams: dict[int, tuple[Callable[[Any], None], Callable[[Failure | None], None]]] = {}
         self._sinks: dict[int, SimulatedSink] = {}
-        world.links.channels.append(self)
+        world.links.channels[self] = None
 
     @property
     def address(self) -> str:
@@ -176,8 +179,7 @@ class SimulatedChannel:
         self._next += 1
         number = self._next
         self._calls[number] = done
-        late = Failure(Cause.deadline, f"no answer within {deadline_seconds} s")
-        self.world.at(deadline_seconds, self.process, self.settle, number, late)
+        self.process.network.expect(self, number, deadline_seconds)
         payload = self.world.links.copied(self.process, request)
         self._send(self._serve_call, payload, number, None)
 
@@ -259,6 +261,10 @@ class SimulatedChannel:
 
     # the way back
 
+    def expired(self, number: int, seconds: float) -> None:
+        if number in self._calls:
+            self._calls.pop(number)(Failure(Cause.deadline, f"no answer within {seconds} s"))
+
     def settle(self, number: int, answer: Any) -> None:
         done = self._calls.pop(number, None)
         if done is not None:
@@ -319,8 +325,7 @@ class SimulatedChannel:
         """The client's process died: only the server is left to learn of it."""
         self._calls.clear()
         self._streams.clear()
-        if self in self.world.links.channels:
-            self.world.links.channels.remove(self)
+        self.world.links.channels.pop(self, None)
         self.world.at(self.world.random.uniform(0.0, 0.002), None, self._drop_server_side)
 
 
@@ -332,6 +337,23 @@ class SimulatedNetwork:
         self.routes: dict[str, Routes] = {}
         self.peers: list[tuple[SimulatedPeer, Routes]] = []
         self._channels: dict[tuple[str, str], SimulatedChannel] = {}
+        self._late: dict[float, list[tuple[SimulatedChannel, int, float]]] = {}  # instant -> calls with that deadline
+
+    def expect(self, channel: SimulatedChannel, call: int, seconds: float) -> None:
+        """Fail the call after so many seconds, or up to an eighth more, unless it was answered."""
+        grain = 0.001
+        while grain * 2 * DEADLINE_GRAIN <= seconds:
+            grain *= 2
+        when = (int((self._world.now + seconds) / grain) + 1) * grain
+        waiting = self._late.get(when)
+        if waiting is None:
+            waiting = self._late[when] = []
+            self._world.at(when - self._world.now, self._process, self._expire, when)
+        waiting.append((channel, call, seconds))
+
+    def _expire(self, when: float) -> None:
+        for channel, call, seconds in self._late.pop(when):
+            channel.expired(call, seconds)
 
     def serve(self, service: str, routes: Routes) -> None:
         self.routes[service] = routes

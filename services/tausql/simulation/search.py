@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from tausql.simulation.breaking import GUARDS, take_out, without
-from tausql.simulation.scenario import run_seed
+from tausql.simulation.scenario import Choices, run
 
 FIRST_SEED = 1
 
@@ -25,21 +25,24 @@ class Found:
     wall_seconds: float
 
 
-def find(guard: str, seeds_max: int, seconds: float, streams: int = 2, first: int = FIRST_SEED) -> Found:
-    """Run seeds from `first` on without `guard` until one fails, at most `seeds_max` of them.
+def find(guard: str, seeds_max: int, seconds: float = 0.0, first: int = FIRST_SEED) -> Found:
+    """Run seeds from `first` on without `guard`, where its hint says, until one fails, at most `seeds_max` of them.
+    seconds: 0 = each seed's own.
 
     Raises GuardNotFound."""
     logging.disable(logging.CRITICAL)
     began = time.monotonic()
     take_out(GUARDS[guard])()  # words that are not there show at once, and by name
+    hint = GUARDS[guard].hint
+    choices = Choices(seconds, workloads=hint.workloads, kinds=hint.faults, shape=hint.shape, points=hint.points)
     virtual = 0.0
     anyway: list[int] = []
     for seed in range(first, first + seeds_max):
         with without(guard):
-            verdict = run_seed(seed, seconds, streams)
+            verdict = run(seed, choices)
         virtual += verdict.virtual_seconds
         if verdict.failure:
-            if run_seed(seed, seconds, streams).failure:
+            if run(seed, choices).failure:
                 anyway.append(seed)  # a fault of the services, which says nothing about the guard
                 continue
             taken = time.monotonic() - began

@@ -1,106 +1,121 @@
-"""Looks at all processes from outside, a hundred times a second: what no single process can check of itself."""
+"""Looks at all processes from outside, often: what no single process can check of itself.
+
+What can be heard is judged as it is said (`Witness`), what a death leaves as it dies; the rest is looked at, and only
+where something has changed since the last look.
+"""
 
 from __future__ import annotations
 
 from typing import Any
-from zlib import crc32
 
 from tausql.protocol.tau import opening
-from tausql.runtime.check import I8, I10, I11, I12, check
+from tausql.runtime.check import I4, I10, I11, I12, check
 from tausql.simulation.fleet import SimulatedFleet
+from tausql.simulation.held import Held
 from tausql.simulation.journals import JournalDisks
+from tausql.simulation.truth import Truth
 from tausql.simulation.witness import Witness
 from tausql.simulation.world import Process, World
 from tausql.storage.applier import stored_state
-from tausql.storage.checkpoint import TAKING_KEY
-from tausql.storage.collection import stored_horizon
-from tausql.storage.versions import DATA, DATA_END, TOMBSTONE
 
-EVERY_SECONDS = 0.01
 HASHES_KEPT = 10_000
-HASH_FACTOR = 0x9E3779B97F4A7C15
-
-
-def content_hash(engine: Any) -> int:
-    """What `state_hash` must be of a store from which nothing was collected."""
-    total = 0
-    for key in engine.content.irange(DATA, DATA_END, (True, False)):
-        value = engine.content[key]
-        if value == TOMBSTONE:
-            total += crc32(key) * HASH_FACTOR
-        else:
-            total += (crc32(key) << 32 | crc32(value[1:])) * HASH_FACTOR
-    return total & ((1 << 64) - 1)
 
 
 class Watch:
     """I11: storage replicas of one range at one watermark have the same state. I12: within a process's life its
     watermark never falls. I10: the log is not trimmed within the window, nor past what some storage holds. And, by
-    `JournalDisks` and `Witness`, I1 to I5 and I12."""
+    `JournalDisks`, `Witness` and `Truth`, I1 to I8 and I12."""
 
     def __init__(self, world: World, fleet: SimulatedFleet) -> None:
         self._world, self._fleet = world, fleet
+        self._every = fleet.shape.look_seconds
         self._disks = JournalDisks(fleet)
-        self._witness = Witness(fleet, self._disks)
-        self._hashes: dict[int, int] = {}
-        self._watermarks: dict[tuple[str, int], int] = {}
-        self._counted: dict[tuple[str, int], tuple[int, int]] = {}  # of storage: crossbars left, checkpoints taken
+        self.truth = Truth()
+        self._witness = Witness(fleet, self._disks, self.truth)
+        self._held = Held(fleet)
+        self._hashes: dict[tuple[bytes, bytes, int], int] = {}
+        self._watermarks: dict[str, tuple[int, int]] = {}  # process -> generation, watermark
+        self._counted: dict[str, tuple[int, int, int]] = {}  # of storage: generation, crossbars left, checkpoints taken
         self._merged: dict[Any, int] = {}  # feed -> up to which position it was looked at
         self._trimmed: dict[int, int] = {}
-
         world.on_death.append(self._died)
 
     def start(self) -> None:
         self._look()
 
+    def finish(self) -> None:
+        """In peace: every replica has exactly the rows of its watermark."""
+        for process in self._fleet.processes("storage"):
+            if process.alive:
+                self.truth.check_store(process.stores["engine"], process.name)
+
     def _died(self, process: Process, _: Any) -> None:
         """I8: what a crash has left of a store is the rows of its watermark, no more and no less."""
         engine = process.stores.get("engine")
-        if engine is None or engine.get(TAKING_KEY) is not None or stored_horizon(engine):
-            return  # of collected versions nothing is left to count
-        state = stored_state(engine)
-        expected = state.state_hash if state is not None else 0
-        check(I8, content_hash(engine) == expected, "rows and watermark fell apart", replica=process.name)
+        if engine is not None and not engine.damaged:
+            self.truth.check_store(engine, process.name)
 
     def _look(self) -> None:
+        self._look_at_votes()
         self._look_at_storage()
         self._look_at_crossbars()
-        self._disks.look()
-        self._disks.look_at_majorities()
-        self._look_at_trimming()
-        self._world.at(EVERY_SECONDS, None, self._look)
+        if self._disks.look():
+            self._look_at_trimming()
+        self._world.at(self._every, None, self._look)
+
+    def _look_at_votes(self) -> None:
+        """I4: no vote binds beyond the limit, which is where the next epoch starts."""
+        for service in self._fleet.services("adjudicator"):
+            for tenure in service.tenures.values():
+                upper, limit = tenure.docket.votes.highest_upper, tenure.proposer.limit
+                check(I4, upper <= limit, "a vote above the limit", stream=tenure.stream, upper=upper, limit=limit)
 
     def _look_at_storage(self) -> None:
         for process in self._fleet.processes("storage"):
             service = process.services
             if not process.alive or service is None:
                 continue
-            kept = service.applier.state
-            watermark = kept.watermark
-            life = (process.name, process.generation)
-            check(I12, watermark >= self._watermarks.get(life, 0), "a watermark fell", replica=process.name)
-            self._watermarks[life] = watermark
-            known = self._hashes.setdefault(watermark, kept.state_hash)
-            check(I11, known == kept.state_hash, "replicas differ", replica=process.name, watermark=watermark)
-            counted = (service.subscription.changes, service.metrics.checkpoints_taken)
-            if counted != self._counted.get(life, (0, 0)):
-                before = self._counted.get(life, (0, 0))
-                self._counted[life] = counted
-                if counted[0] > before[0]:
-                    self._world.mark("a storage replica went to another crossbar")
-                if counted[1] > before[1]:
-                    self._world.mark("a checkpoint was taken")
+            applier = service.applier
+            watermark, name = applier.watermark, process.name
+            generation, before = self._watermarks.get(name, (0, 0))
+            if generation == process.generation:
+                if watermark == before:
+                    continue
+                check(I12, watermark >= before, "a watermark fell", replica=name)
+            self._watermarks[name] = (process.generation, watermark)
+            for shard in applier.shards.all:
+                if shard.whole and shard.state_hash is not None and shard.base <= watermark:
+                    where = (shard.low, shard.high, watermark)
+                    known = self._hashes.setdefault(where, shard.state_hash)
+                    same = known == shard.state_hash
+                    check(I11, same, "replicas differ", replica=name, low=shard.low, watermark=watermark)
+            self._count(process, service)
         if len(self._hashes) > HASHES_KEPT:
             self._hashes.clear()
+
+    def _count(self, process: Process, service: Any) -> None:
+        counted = (process.generation, service.subscription.changes, service.keeper.taken)
+        before = self._counted.get(process.name, (0, 0, 0))
+        if counted == before:
+            return
+        self._counted[process.name] = counted
+        if before[0] != counted[0]:
+            before = (0, 0, 0)
+        if counted[1] > before[1]:
+            self._world.mark("a storage replica went to another crossbar")
+        if counted[2] > before[2]:
+            self._world.mark("a checkpoint was taken")
 
     def _look_at_crossbars(self) -> None:
         merged: dict[Any, int] = {}
         for service in self._fleet.services("crossbar"):
             for feed in service._feeds():
                 ring = feed.ring
-                position = max(self._merged.get(feed, 0), ring.first)
-                for entry in ring.entries[position - ring.first :]:
-                    self._witness.released(entry.stream, entry.epoch, entry.seq, entry.tau)
+                seen = self._merged.get(feed, 0)
+                if seen != ring.end:
+                    position = max(seen, ring.first)
+                    for entry in ring.entries[position - ring.first :]:
+                        self._witness.released(entry.stream, entry.epoch, entry.seq, entry.tau)
                 merged[feed] = ring.end
         self._merged = merged
 
@@ -109,16 +124,19 @@ class Watch:
             if seq <= self._trimmed.get(stream, 0):
                 continue
             self._trimmed[stream] = seq
-            window = opening(self._world.micros() - self._fleet.shape.crossbar.window_seconds * 1_000_000)
             tau = self._witness.tau_released(stream, seq)
-            check(I10, tau <= window, "the log was trimmed inside the window", stream=stream, seq=seq)
+            if not self._fleet.shape.clocks_lie:  # else a crossbar may think that more time has passed
+                window = opening(self._world.micros() - self._fleet.shape.crossbar.window_seconds * 1_000_000)
+                check(I10, tau <= window, "the log was trimmed inside the window", stream=stream, seq=seq)
             states = [stored_state(process.stores["engine"]) for process in self._fleet.processes("storage")
-                      if "engine" in process.stores]  # fmt: skip
-            held = [
-                cursor
+                      if "engine" in process.stores and not process.stores["engine"].damaged]  # fmt: skip
+            held = any(
+                (cursor.stream == stream and cursor.seq >= seq) or 0 < tau <= state.watermark  # it may have ended
                 for state in states
                 if state is not None
                 for cursor in state.cursors
-                if cursor.stream == stream and cursor.seq >= seq
-            ]
-            check(I10, bool(held), "trimmed what no storage replica holds", stream=stream, seq=seq)
+            )
+            check(I10, held, "trimmed what no storage replica holds", stream=stream, seq=seq)
+            if len(set(self._fleet.layout.storage)) > 1:
+                two = self._held.in_zones(stream, seq, tau)
+                check(I10, two, "trimmed what two zones do not hold", stream=stream, seq=seq)

@@ -6,14 +6,29 @@ while one disk holds it is wrong even if a second one gets it a millisecond late
 
 from __future__ import annotations
 
-from tausql.protocol.adjudicator import Beat, Committed
-from tausql.protocol.journal import Append, Appended, Epoch, Kind, Record, Status
-from tausql.protocol.tau import stream_of
-from tausql.runtime.check import I1, I3, I4, I5, check
+from collections import defaultdict
+
+import msgspec
+
+from tausql.protocol.adjudicator import Beat, Commit, Committed, Settle, Vote
+from tausql.protocol.crossbar import Delivery
+from tausql.protocol.journal import Append, Appended, Epoch, EpochEnd, Introduced, Kind, Ownership, Record, Status
+from tausql.protocol.ranges import RangeSet, covers
+from tausql.protocol.storage import Serving
+from tausql.protocol.tau import micros_of, stream_of
+from tausql.runtime.check import I1, I3, I4, I5, I12, check
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.journals import JournalDisks
+from tausql.simulation.truth import Truth
 
 Position = tuple[Epoch, int]  # (epoch, seq)
+
+_decode_end = msgspec.msgpack.Decoder(EpochEnd).decode
+_decode_ownership = msgspec.msgpack.Decoder(Ownership).decode
+_NOTHING = Ownership()
+
+VOTES_KEPT = 1000
+LIMIT_AHEAD_MICROS = 3_000_000  # of a replica's own clock
 
 
 class _Stream:
@@ -35,16 +50,31 @@ class _Stream:
 class Witness:
     """I1, I3, I4 and I5 over messages. `position` tells where a tau is in its stream."""
 
-    def __init__(self, fleet: SimulatedFleet, disks: JournalDisks) -> None:
+    def __init__(self, fleet: SimulatedFleet, disks: JournalDisks, truth: Truth) -> None:
         self._fleet = fleet
         self._world = fleet.world
         self._disks = disks
-        self._streams = [_Stream() for _ in range(fleet.fleet.streams)]
+        self._truth = truth
+        self._streams: dict[int, _Stream] = defaultdict(_Stream)
         self._positions: dict[int, Position] = {}  # tau -> where
         self._earlier: dict[int, list[Position]] = {}  # starts of epochs at a tau at which a later one began again
+        self._owned: dict[int, Ownership] = {}  # by stream, as last written
+        self._votes: dict[tuple[bytes, int], tuple[int, Epoch]] = {}  # (txn, voter), not settled -> who asked
+        self._served: dict[str, RangeSet] = {}  # by storage replica
         self._released: dict[tuple[int, int], tuple[Epoch, int]] = {}  # (stream, seq) -> (epoch, tau)
         self._world.links.observers.update(
-            {Append: self._append, Beat: self._beat, Committed: self._committed, Appended: self._appended}
+            {
+                Append: self._append,
+                Beat: self._beat,
+                Committed: self._committed,
+                Appended: self._appended,
+                Introduced: self._introduced,
+                Delivery: self._delivery,
+                Commit: self._commit,
+                Vote: self._vote,
+                Settle: self._settle,
+                Serving: self._serving,
+            }
         )
 
     def tau_released(self, stream: int, seq: int) -> int:
@@ -88,8 +118,13 @@ class Witness:
             check(I5, tau > beat.tau, "a record at or below closed time", stream=number, seq=seq, tau=tau)
         if record.kind == Kind.epoch_start:
             self._started(speaker, number, stream, record)
+        elif record.kind == Kind.transaction:
+            self._truth.appended(tau, record.payload)
+        elif record.kind == Kind.ownership:
+            self._owns(number, _decode_ownership(record.payload))
         elif record.kind == Kind.epoch_end:
-            self._world.mark("an epoch was handed over")
+            sealed = _decode_end(record.payload).sealed
+            self._world.mark("a stream was sealed" if sealed else "an epoch was handed over")
 
     def _started(self, speaker: str, number: int, stream: _Stream, start: Record) -> None:
         epoch, seq, tau = start.epoch, start.seq, start.tau
@@ -97,6 +132,8 @@ class Witness:
         self._world.mark("takeover")
         if seq - 1 > stream.committed_seq:
             self._world.mark("a takeover with an unfinished tail")
+        if any(of == number and asked < epoch for of, asked in self._votes.values()):
+            self._world.mark("a vote outlived its coordinator")
         for earlier, closed in stream.closed.items():
             if earlier < epoch:
                 check(I5, tau > closed, "an epoch starts below what was closed", stream=number, epoch=epoch, tau=tau)
@@ -126,6 +163,9 @@ class Witness:
             held = self._disks.limited(beat.stream, limit)
             check(I4, held >= self._disks.majority, "a limit in use is on no majority of disks", stream=beat.stream)
             stream.limit = limit
+            ahead = micros_of(limit) - self._world.micros() - 2 * self._world.clock_bound_micros
+            if ahead > LIMIT_AHEAD_MICROS:
+                check(I4, self._disks.lying(), "a limit far ahead of every clock", stream=beat.stream, ahead=ahead)
 
     def _committed(self, speaker: str, committed: Committed) -> None:
         tau = committed.tau
@@ -146,6 +186,53 @@ class Witness:
             stream.acknowledged_in = max(stream.acknowledged_in, tenure.epoch)
         stream.acknowledged = max(stream.acknowledged, position)
         stream.committed_seq = max(stream.committed_seq, seq)
+
+    # marks
+
+    def _owns(self, number: int, now: Ownership) -> None:
+        before = self._owned.get(number, _NOTHING)
+        self._owned[number] = now
+        if len(now.given) > len(before.given):
+            self._world.mark("a range was given")
+        if now.taken != before.taken and now.taken:
+            self._world.mark("a range was taken")
+        streams = len(before.streams) or 1
+        if len(now.streams) > streams:
+            self._world.mark("a stream was added")
+        elif 0 < len(now.streams) < streams:
+            self._world.mark("a stream was removed")
+
+    def _introduced(self, speaker: str, answer: Introduced) -> None:
+        """Genesis is unanimous: whoever votes has learnt that all have accepted the list of all (I12)."""
+        if answer.voter and not self._disks.founded:
+            accepted = self._disks.accepted(answer.genesis)
+            check(I12, accepted, "a replica votes before all have accepted the list of all", replica=speaker)
+
+    def _commit(self, _: str, commit: Commit) -> None:
+        self._truth.relies(commit)
+        if commit.parts:
+            self._world.mark("a commit over several streams")
+
+    def _vote(self, _: str, vote: Vote) -> None:
+        self._world.mark("a vote was asked for")
+        self._votes[vote.txn, vote.stream] = vote.coordinator, vote.epoch
+        if len(self._votes) > VOTES_KEPT:
+            del self._votes[next(iter(self._votes))]
+
+    def _settle(self, _: str, verdict: Settle) -> None:
+        self._votes.pop((verdict.txn, verdict.stream), None)
+
+    def _serving(self, speaker: str, serving: Serving) -> None:
+        before = self._served.get(speaker)
+        self._served[speaker] = serving.ranges
+        if before is not None and not covers(before, serving.ranges):
+            self._world.mark("a shard was taken")
+        if before is not None and not covers(serving.ranges, before):
+            self._world.mark("a shard was given up")
+
+    def _delivery(self, _: str, delivery: Delivery) -> None:
+        for delivered in delivery.records:
+            self._truth.released(delivered.tau)
 
     def _appended(self, _: str, answer: Appended) -> None:
         if answer.status == Status.full or not answer.room:

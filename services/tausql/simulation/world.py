@@ -16,9 +16,12 @@ from tausql.simulation.clock import SimulatedClock
 from tausql.simulation.disk import SimulatedDisk
 from tausql.simulation.links import Links
 from tausql.simulation.network import SimulatedNetwork
+from tausql.simulation.points import Points
 
 EPOCH_MICROS = 1_700_000_000_000_000  # where virtual time starts, so that taus look like real ones
 TIMELINE_LINES_MAX = 4000
+EXCUSED_BEFORE_SECONDS = 60.0  # further back no clock jumps (`clock_faults`)
+EXCUSED_AFTER_SECONDS = 4.0  # no tau is further ahead than a limit may be
 
 
 class ProcessDied(BaseException):
@@ -49,6 +52,8 @@ class World:
         self.now = 0.0
         self.steps = 0
         self.clock_bound_micros = 200  # of the clocks of processes added from now on
+        self.rates = 0.0  # timers of processes added from now on are up to so much too fast or too slow
+        self.points: dict[str, float] = {}  # how likely each fault point is to be hit, by name
         self.links = Links(self)
         self.processes: dict[str, Process] = {}
         self.by_address: dict[str, Process] = {}
@@ -79,13 +84,13 @@ class World:
         timer: _Timer | None = None,
     ) -> None:
         """Run `function` after `delay` seconds, unless `process` (None = the world itself) has died by then."""
-        self._count += 1
+        self._count = count = self._count + 1
         heappush(
             self._events,
             (
                 self.now + delay if delay > 0.0 else self.now,
                 self._tie(),
-                self._count,
+                count,
                 process,
                 0 if process is None else process.generation,
                 timer,
@@ -115,40 +120,48 @@ class World:
             process.kill(f"died: {death}")
             return None
 
-    def step(self) -> bool:
-        """The next event. False when there is none left."""
-        if not self._events:
-            return False
-        when, _, _, process, generation, timer, function, arguments = heappop(self._events)
-        if when > self.now:
-            self.now = when
-        if timer is not None and timer.cancelled:
-            return True
-        if process is not None:
-            if process.generation != generation or not process.alive:
-                return True
-            if process.paused_until > self.now:
-                self.at(process.paused_until - self.now, process, function, *arguments, timer=timer)
-                return True
-        self.steps += 1
-        try:
-            function(*arguments)
-        except ProcessDied as death:
-            if process is None:
-                raise
-            process.kill(f"died: {death}")
-        return True
-
-    def run(self, seconds: float, steps_max: int = 10_000_000) -> None:
+    def run(self, seconds: float, steps_max: int = 50_000_000) -> None:
         """Go on for so much virtual time. Raises RuntimeError if that takes more than `steps_max` events."""
         end = self.now + seconds
-        events, step = self._events, self.step
-        for _ in range(steps_max):
-            if not events or events[0][0] > end:
-                self.now = end
-                return
-            step()
-        raise RuntimeError(f"more than {steps_max} events in {seconds} virtual seconds: something spins")
+        events = self._events
+        last_step = self.steps + steps_max
+        while events and events[0][0] <= end:
+            when, _, _, process, generation, timer, function, arguments = heappop(events)
+            if timer is not None and timer.cancelled:
+                continue
+            if when > self.now:
+                self.now = when
+            if process is not None:
+                if process.generation != generation or not process.alive:
+                    continue
+                if process.paused_until > when:
+                    self.at(process.paused_until - self.now, process, function, *arguments, timer=timer)
+                    continue
+            self.steps += 1
+            try:
+                function(*arguments)
+            except ProcessDied as death:
+                if process is None:
+                    raise
+                process.kill(f"died: {death}")
+            if self.steps > last_step:
+                raise RuntimeError(f"more than {steps_max} events in {seconds} virtual seconds: something spins")
+        self.now = end
+
+    def honest(self, process: Process, since: float) -> bool:
+        """Whether all clocks on which the real-time promise to `process` rests held true time from `since` until now:
+        its own, and those of whoever answers it that something is so."""
+        for other in self.processes.values():
+            if (other is process or other.answers) and other.clock.lied_after(since):
+                return False
+        return True
+
+    def instants(self, process: Process, invoked: float) -> tuple[float, float]:
+        """When a transaction of `process` began, which may be over now, and when it was over, as far as real time was
+        promised: where a clock has lied meanwhile, much earlier and somewhat later than it seemed."""
+        if self.honest(process, invoked):
+            return invoked, self.now
+        return invoked - EXCUSED_BEFORE_SECONDS, self.now + EXCUSED_AFTER_SECONDS
 
 
 class Process:
@@ -156,40 +169,29 @@ class Process:
 
     def __init__(self, world: World, name: str, zone: str, build: Callable[[Process], Any], address: str) -> None:
         self.world = world
-        self._name, self._zone = name, zone
+        self.name, self.zone = name, zone
         self.address = address
         self.build = build
         self.alive = False
         self.retired = False  # gone for good: nothing starts it again
+        self.answers = False  # clients rely on its clock
         self.generation = 0
+        self.died_of = ""  # the last time
         self.paused_until = 0.0
-        self._random = random.Random(world.random.random())
-        self._clock = SimulatedClock(world, world.clock_bound_micros)
+        self.started = 0.0
+        self.random = random.Random(world.random.random())
+        self.rate = 1.0 + world.rates * (2.0 * self.random.random() - 1.0) if world.rates else 1.0
+        self.clock = SimulatedClock(world, world.clock_bound_micros)
         self.disk = SimulatedDisk(world.random)
         self.network = SimulatedNetwork(world, self)
+        self.fault_points = Points(world, self.random) if world.points else None
         self.services: Any = None
         self.stores: dict[str, Any] = {}  # what else outlives a death; each has `crash(chance)`
 
-    # Host
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def zone(self) -> str:
-        return self._zone
-
-    @property
-    def clock(self) -> SimulatedClock:
-        return self._clock
-
-    @property
-    def random(self) -> random.Random:
-        return self._random
+    # Host (`name`, `zone`, `clock` and `random` are as they are above)
 
     def monotonic(self) -> float:
-        return self.world.now
+        return self.world.now * self.rate
 
     def soon(self, function: Callable[..., None], *arguments: Any) -> None:
         self.world.at(0.0, self, function, *arguments)
@@ -197,7 +199,7 @@ class Process:
     def later(self, delay_seconds: float, function: Callable[..., None], *arguments: Any) -> _Timer:
         timer = _Timer()
         if delay_seconds > 0.001:  # real timers are no better
-            delay_seconds += self._random.random() * 0.0015 - 0.0005
+            delay_seconds = delay_seconds / self.rate + self.random.random() * 0.0015 - 0.0005
         self.world.at(delay_seconds, self, function, *arguments, timer=timer)
         return timer
 
@@ -212,8 +214,10 @@ class Process:
         self.alive = True
         self.generation += 1
         self.paused_until = 0.0
+        self.started = self.world.now
         self.network = SimulatedNetwork(self.world, self)
-        self.world.note(f"{self._name} starts")
+        self.clock.restarted()
+        self.world.note(f"{self.name} starts")
         generation = self.generation
         services = self.world.within(self, self.build, self)
         if self.alive and self.generation == generation:
@@ -224,9 +228,10 @@ class Process:
         if not self.alive:
             return
         self.alive = False
+        self.died_of = why
         self.generation += 1
         services, self.services = self.services, None
-        self.world.note(f"{self._name} {why}")
+        self.world.note(f"{self.name} {why}")
         self.disk.crash()
         for store in self.stores.values():
             store.crash(self.world.random)
@@ -236,12 +241,12 @@ class Process:
 
     def pause(self, seconds: float) -> None:
         """As SIGSTOP: nothing runs, time goes on, connections stay."""
-        self.world.note(f"{self._name} paused for {seconds:.3f} s")
+        self.world.note(f"{self.name} paused for {seconds:.3f} s")
         self.paused_until = max(self.paused_until, self.world.now + seconds)
 
     def wipe(self) -> None:
         """Lose the disk. Only while dead."""
         assert not self.alive
-        self.world.note(f"{self._name} loses its disk")
+        self.world.note(f"{self.name} loses its disk")
         self.disk = SimulatedDisk(self.world.random)
         self.stores.clear()

@@ -7,9 +7,12 @@ crashed in between serve an old snapshot with holes, so the horizon is durable b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from tausql.protocol.ranges import EVERYTHING, Range
 from tausql.runtime.check import I12, check
 from tausql.storage.engine import Batch, Engine
-from tausql.storage.versions import DATA, DATA_END, tau_of
+from tausql.storage.versions import DATA_END, escaped, tau_of
 
 HORIZON_KEY = b"m.horizon"
 _KEY_VERSIONS_MAX = 10_000  # of one key looked at in one go
@@ -26,13 +29,15 @@ def encoded_horizon(horizon: int) -> bytes:
 
 
 class Collector:
-    """Sweeps over the whole store, one after another. Raises EngineFull and EngineFailed."""
+    """Sweeps over all that is whole, one after another. Raises EngineFull and EngineFailed."""
 
-    __slots__ = ("_engine", "_position", "dropped", "horizon")
+    __slots__ = ("_end", "_engine", "_position", "_ranges", "dropped", "horizon")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._position: bytes | None = None
+        self._end = DATA_END
+        self._ranges: list[Range] = []  # of this sweep, still to come, the last first
         self.dropped = 0
         self.horizon = stored_horizon(engine)
 
@@ -40,19 +45,34 @@ class Collector:
     def sweeping(self) -> bool:
         return self._position is not None
 
-    def start(self, horizon: int) -> None:
-        """Begin a sweep with a horizon at or above the last one; on return it is durable."""
+    def start(self, horizon: int, ranges: Iterable[Range] = EVERYTHING) -> None:
+        """Begin a sweep with a horizon at or above the last one; on return it is durable. Not over ranges of which
+        versions are still to come: a tombstone must not go before what it deletes is here."""
         check(I12, horizon >= self.horizon, "the horizon fell", horizon=horizon, before=self.horizon)
         batch = self._engine.batch()
         batch.put(HORIZON_KEY, encoded_horizon(horizon))
         self._engine.write(batch)
         self._engine.flush()
         self.horizon = horizon
-        self._position = DATA
+        self._ranges = sorted(ranges, reverse=True)
+        self._next_range()
+
+    def _next_range(self) -> None:
+        if self._ranges:
+            low, high = self._ranges.pop()
+            self._position = escaped(low)
+            self._end = escaped(high) if high else DATA_END
+        else:
+            self._position = None
 
     def abandon(self) -> None:
-        """The store was replaced: nothing to go on with."""
+        """The store was replaced, or versions of a range are to come: do not go on."""
         self._position = None
+        self._ranges = []
+        self.reload()
+
+    def reload(self) -> None:
+        """The horizon came with a checkpoint."""
         self.horizon = stored_horizon(self._engine)
 
     def sweep(self, budget: int) -> int:
@@ -67,7 +87,7 @@ class Collector:
         position: bytes | None = None
         while iterator.valid():
             found = iterator.key()
-            if found >= DATA_END:
+            if found >= self._end:
                 break
             if examined >= budget:
                 position = found
@@ -103,5 +123,7 @@ class Collector:
         if dropped:
             self._engine.write(batch)
         self._position = position
+        if position is None:
+            self._next_range()
         self.dropped += dropped
         return dropped

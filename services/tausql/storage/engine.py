@@ -25,6 +25,11 @@ class Batch(Protocol):
 
     def delete(self, key: bytes) -> None: ...
 
+    def delete_range(self, low: bytes, high: bytes) -> None:
+        """Every key from `low` on, below `high`, as of the moment the batch is written. To be called before any
+        `put` of the batch."""
+        ...
+
 
 class Iterator(Protocol):
     """A position among the keys. `key` and `value` may only be asked while `valid`. Good until the next write."""

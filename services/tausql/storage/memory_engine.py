@@ -16,16 +16,20 @@ class Chance(Protocol):
 
 
 class MemoryBatch:
-    __slots__ = ("writes",)
+    __slots__ = ("ranges", "writes")
 
     def __init__(self) -> None:
         self.writes: list[tuple[bytes, bytes | None]] = []
+        self.ranges: list[tuple[bytes, bytes]] = []
 
     def put(self, key: bytes, value: bytes) -> None:
         self.writes.append((key, value))
 
     def delete(self, key: bytes) -> None:
         self.writes.append((key, None))
+
+    def delete_range(self, low: bytes, high: bytes) -> None:
+        self.ranges.append((low, high))
 
 
 class MemoryIterator:
@@ -94,6 +98,10 @@ class MemoryEngine:
         if grown and self._bytes + grown > self.capacity_bytes:
             raise EngineFull("no room in memory")
         undo: list[tuple[bytes, bytes | None]] = []
+        for low, high in batch.ranges:
+            for key in list(self.content.irange(low, high, (True, False))):
+                undo.append((key, self.content[key]))
+                self._set(key, None)
         for key, value in batch.writes:
             undo.append((key, self.content.get(key)))
             self._set(key, value)

@@ -16,6 +16,7 @@ class StorageMetrics:
         "checkpoints_served",
         "checkpoints_taken",
         "deliveries",
+        "differences",
         "dropped",
         "expired",
         "failed",
@@ -32,8 +33,11 @@ class StorageMetrics:
         "rows",
         "sample",
         "scans",
-        "shard",
+        "scrubbed",
+        "scrubbed_rows",
+        "shards",
         "size_bytes",
+        "taking",
     )
 
     def __init__(self) -> None:
@@ -52,7 +56,9 @@ class StorageMetrics:
         self.size_bytes = 0
         self.horizon = 0
         self.lag_seconds: float | None = None  # None while nothing was delivered, or the clock is unsure
-        self.shard = "all"
+        self.shards: dict[str, int] = {}  # label -> about how many bytes
+        self.taking = 0
+        self.scrubbed = self.scrubbed_rows = self.differences = 0
         self.reads_waiting = 0
         self.rebuilding = False
         self.failed = False
@@ -77,13 +83,23 @@ class StorageMetrics:
         yield counter(prefix + "dropped_versions_total", "Old versions collected.", self.dropped)
         yield counter(prefix + "checkpoints_served_total", "Checkpoints sent to peers.", self.checkpoints_served)
         yield counter(prefix + "checkpoints_taken_total", "Checkpoints taken from peers.", self.checkpoints_taken)
-        size: metrics.Labelled = {(self.shard,): self.size_bytes}
-        yield gauge(prefix + "store_bytes", "Disk taken by a key range, when last looked.", size, ("shard",))
+        size: metrics.Labelled = {(label,): size for label, size in self.shards.items()}
+        text = "About what a key range takes; the whole disk's use where there is one range."
+        yield gauge(prefix + "store_bytes", text, size, ("shard",))
+        yield gauge(prefix + "shards", "Key ranges kept.", len(self.shards))
+        yield gauge(prefix + "shards_taking", "Key ranges whose rows are being taken from a peer.", self.taking)
+        yield counter(prefix + "scrubbed_shards_total", "Shards compared with a peer's, to the end.", self.scrubbed)
+        yield counter(prefix + "scrubbed_rows_total", "Rows compared with a peer's.", self.scrubbed_rows)
+        text = "Stretches of keys in which a peer had other rows at the same tau. Never to be anything but 0."
+        yield counter(prefix + "differences_total", text, self.differences)
         yield gauge(prefix + "horizon_tau", "Reads below this tau are refused.", self.horizon)
-        lag: metrics.Labelled = {} if self.lag_seconds is None else {(self.shard,): self.lag_seconds}
+        lag: metrics.Labelled = {}
+        if self.lag_seconds is not None:
+            lag = {(label,): self.lag_seconds for label in self.shards}
         yield gauge(prefix + "watermark_lag_seconds", "Now less the watermark, of a key range.", lag, ("shard",))
         yield gauge(prefix + "reads_waiting", "Reads that wait for the watermark now.", self.reads_waiting)
-        yield gauge(prefix + "rebuilding", "1 while it takes a checkpoint from a peer.", int(self.rebuilding))
+        text = "1 while it has no position in the log and takes a peer's, with its first rows."
+        yield gauge(prefix + "rebuilding", text, int(self.rebuilding))
         yield gauge(prefix + "failed", "1 when nothing is applied any more.", int(self.failed))
         text = "How long reads waited for the watermark; those that did not are not in it."
         yield histogram(prefix + "read_wait_seconds", text, self.read_wait_seconds)

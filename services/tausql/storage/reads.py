@@ -1,4 +1,4 @@
-"""Reads at a tau the replica has reached: point gets, scans in pages, schema versions.
+"""Reads at a tau the replica has reached, of the keys it serves: point gets, scans in pages, schema versions.
 
 A page is bounded in rows, in bytes and in versions looked at, because everything in the process waits while it is made;
 the reader asks for the next one with the key it got. The iterator is kept until the next write: making one costs more
@@ -7,9 +7,11 @@ than a point read.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tausql.protocol.pushdown import Projection, RowTest, compile_projection, compile_tests
+from tausql.protocol.ranges import Lookup, Range
 from tausql.protocol.rows import decode_stored
 from tausql.protocol.storage import (
     NotHere,
@@ -27,15 +29,12 @@ from tausql.storage.schema import SchemaHistory, cluster_of
 from tausql.storage.versions import Ascending, Descending, VersionReader
 
 Answer = Rows | StaleSchema | TooOld | NotHere
+_Bounds = tuple[bytes, bytes, bytes | None]
 _GETS_UNCOUNTED = 4  # of 2 MiB each at most
 
 
 class EntryWithoutRow(Exception):
     """An index entry names a row that is not there at the same tau: the index does not equal its table."""
-
-
-class _Elsewhere(Exception):
-    """A fetched row lies outside the replica's range."""
 
 
 @dataclass(slots=True)
@@ -49,20 +48,23 @@ class PageLimits:
 class Reader:
     """Answers reads whose tau the watermark has reached; whoever calls has seen to that."""
 
-    __slots__ = ("_engine", "_fetching", "_high", "_limits", "_low", "_scanning", "_schema", "_whole", "horizon")
+    __slots__ = ("_engine", "_everything", "_fetching", "_scanning", "_schema", "horizon", "limits", "served")
 
     def __init__(
-        self, engine: Engine, schema: SchemaHistory, low: bytes, high: bytes, horizon: int, limits: PageLimits
+        self, engine: Engine, schema: SchemaHistory, served: Iterable[Range], horizon: int, limits: PageLimits
     ) -> None:
         self._engine = engine
         self._schema = schema
-        self._low = low
-        self._high = high
-        self._whole = not low and not high
-        self._limits = limits
+        self.limits = limits
+        self.serve(served)
         self.horizon = horizon
         self._scanning: VersionReader | None = None
         self._fetching: VersionReader | None = None
+
+    def serve(self, ranges: Iterable[Range]) -> None:
+        """From now on answer for the keys of `ranges`."""
+        self.served = Lookup(ranges)
+        self._everything = self.served.everything
 
     def written(self) -> None:
         """The engine was written to: iterators are stale."""
@@ -79,8 +81,8 @@ class Reader:
             stale = self._stale(request)
             if stale is not None:
                 return stale
-        if not self._whole and not self._covers(gets, scans):
-            return NotHere(self._low, self._high)
+        if not self._everything and not all(map(self.served.holds, gets)):
+            return NotHere()
         reader = self._scanning
         if reader is None:
             reader = self._scanning = VersionReader(self._engine.iterate())
@@ -96,20 +98,20 @@ class Reader:
             fetcher = self._fetching = VersionReader(self._engine.iterate())
         fetcher.newest = 0
         pages: list[Page] = []
-        room = self._limits.bytes_max if len(values) == len(gets) else 0
-        try:
-            for scan in scans:
-                page, taken = self._page(scan, tau, reader, fetcher, room)
-                room -= taken
-                pages.append(page)
-        except _Elsewhere:
-            return NotHere(self._low, self._high)
+        room = self.limits.bytes_max if len(values) == len(gets) else 0
+        for scan in scans:
+            bounds = (scan.low, scan.high, None) if self._everything else self._bounds(scan)
+            if bounds is None:
+                return NotHere()
+            page, taken = self._page(scan, bounds, tau, reader, fetcher, room)
+            room -= taken
+            pages.append(page)
         return Rows(max(reader.newest, fetcher.newest), values, pages)
 
     def _values(self, gets: list[bytes], tau: int, reader: VersionReader) -> list[bytes | None]:
         """The rows of as many of `gets` as one answer may hold."""
         values: list[bytes | None] = []
-        room = self._limits.gets_bytes_max
+        room = self.limits.gets_bytes_max
         for key in gets:
             value = reader.get(key, tau)
             values.append(value)
@@ -138,40 +140,58 @@ class Reader:
                 return StaleSchema(relation, current)
         return None
 
-    def _covers(self, gets: list[bytes], scans: list[Scan]) -> bool:
-        low, high = self._low, self._high
-        for key in gets:
-            if key < low or (high and key >= high):
-                return False
-        return all(scan.low >= low and (not high or b"" < scan.high <= high) for scan in scans)
+    def _bounds(self, scan: Scan) -> _Bounds | None:
+        """The part of a scan that can be answered here, and where to go on after it; None where it begins elsewhere."""
+        found = self.served.before(scan.high) if scan.reverse else self.served.around(scan.low)
+        if found is None:
+            return None
+        low, high = found
+        if scan.reverse:
+            return (low, scan.high, low) if low > scan.low else (scan.low, scan.high, None)
+        if high and (not scan.high or high < scan.high):
+            return scan.low, high, high
+        return scan.low, scan.high, None
 
-    def _page(self, scan: Scan, tau: int, reader: VersionReader, fetcher: VersionReader, room: int) -> tuple[Page, int]:
+    def _page(
+        self, scan: Scan, bounds: _Bounds, tau: int, reader: VersionReader, fetcher: VersionReader, room: int
+    ) -> tuple[Page, int]:
         """One page of at most `room` bytes (but at least one row if there is any room), and the bytes it took."""
         page = Page([], [], [], None)
         if room <= 0:
             page.resume = scan.high if scan.reverse else scan.low
             return page, 0
-        source: Ascending | Descending
-        source = reader.descending(scan.low, scan.high) if scan.reverse else reader.ascending(scan.low, scan.high)
-        rows_max = min(scan.page_rows, self._limits.rows_max) or self._limits.rows_max
+        low, high, onward = bounds
+        source: Ascending | Descending = reader.descending(low, high) if scan.reverse else reader.ascending(low, high)
+        rows_max = min(scan.page_rows, self.limits.rows_max) or self.limits.rows_max
         if scan.limit and scan.limit < rows_max:
             rows_max = scan.limit
         step = source.next
         passes = compile_tests(scan.tests) if scan.tests else None
         project = compile_projection(scan.projection) if scan.projection is not None else None
-        taken = examined = 0
+        taken = examined = absent = 0
         keys, values = page.keys, page.values
         while True:
             found = step(tau)
             if found is None:
+                page.resume = onward
                 return page, taken
             key, value = found
             examined += 1
             if value is not None:
                 entry = key
-                if scan.fetch:
-                    key, value = value, self._fetch(fetcher, value, entry, tau)
-                kept = _shaped(value, passes, project)
+                kept: bytes | None
+                if not scan.fetch:
+                    kept = _shaped(value, passes, project)
+                elif self._everything or self.served.holds(value):
+                    key = value
+                    kept = _shaped(self._fetch(fetcher, key, entry, tau), passes, project)
+                else:
+                    keys.append(value)
+                    values.append(None)
+                    page.entries.append(entry)
+                    taken += len(value) + len(entry)
+                    absent += 1
+                    kept = None
                 if kept is not None:
                     keys.append(key)
                     values.append(kept)
@@ -180,8 +200,8 @@ class Reader:
                         page.entries.append(entry)
                         taken += len(entry)
                 key = entry
-            if len(keys) >= rows_max or taken >= room or examined >= self._limits.examined_max:
-                if scan.limit and len(keys) >= scan.limit:
+            if len(keys) >= rows_max or taken >= room or examined >= self.limits.examined_max:
+                if scan.limit and len(keys) - absent >= scan.limit:
                     return page, taken
                 if not scan.reverse:
                     page.resume = key + b"\x00"
@@ -190,8 +210,6 @@ class Reader:
                 return page, taken
 
     def _fetch(self, fetcher: VersionReader, row_key: bytes, entry: bytes, tau: int) -> bytes:
-        if row_key < self._low or (self._high and row_key >= self._high):
-            raise _Elsewhere
         row = fetcher.get(row_key, tau)
         if row is None:
             raise EntryWithoutRow(f"entry {entry.hex()} names row {row_key.hex()} at {tau}")

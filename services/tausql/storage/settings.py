@@ -10,8 +10,6 @@ from tausql.runtime.settings import ServiceSettings, settings_for
 class StorageSettings(ServiceSettings):
     model_config = settings_for("STORAGE")
 
-    low: str = Field(default="", description="First key of this replica's range, in hexadecimal; empty: the first.")
-    high: str = Field(default="", description="Key after the range, in hexadecimal; empty: no end.")
     write_buffer_bytes: int = Field(default=8 << 20, description="RocksDB's memtable; small, a replica is one of many.")
     cache_bytes: int = Field(default=16 << 20, description="RocksDB's block cache; the page cache holds the rest.")
     files_open_max: int = Field(default=256, description="Table files RocksDB keeps open.")
@@ -47,6 +45,13 @@ class StorageSettings(ServiceSettings):
         default=15.0, description="A peer that sends no part of a checkpoint for so long is left for another."
     )
     checkpoints_served_max: int = Field(default=2, description="Checkpoints sent at once.")
+    scrub_seconds: float = Field(
+        default=300.0, description="Between two comparisons of a shard's rows with a peer's; 0: none."
+    )
+    scrub_tick_seconds: float = Field(default=0.05, description="Between two bites of a comparison, 500 rows each.")
+    sizing_tick_seconds: float = Field(
+        default=0.02, description="Between two bites of a walk that counts a shard's bytes, 500 versions each."
+    )
     full_seconds: float = Field(
         default=30.0, description="With a full disk the replica serves what it has for so long, then leaves."
     )

@@ -8,6 +8,7 @@ from typing import Protocol
 from tausql.protocol.crossbar import CrossbarClient, Delivery, Subscribe
 from tausql.rpc.interface import Cause, Failure, Stream
 from tausql.runtime import logs
+from tausql.runtime.fault_points import LEAVE_A_CROSSBAR, fault
 from tausql.runtime.fleet import Neighbour
 from tausql.runtime.host import Host, Timer
 
@@ -83,6 +84,13 @@ class Subscription:
             self.running = True
             self._open()
 
+    def renew(self) -> None:
+        """Begin anew at the same crossbar: what is asked for has changed. What the old subscription still delivers is
+        not taken."""
+        if self.running and self._stream is not None:
+            self._close()
+            self._open()
+
     def stop(self) -> None:
         self.running = False
         self._close()
@@ -100,6 +108,8 @@ class Subscription:
         now = self._host.monotonic()
         if now - self._heard_at > self._silence_seconds:
             self._elsewhere("silence")
+        elif fault(self._host, LEAVE_A_CROSSBAR):
+            self._elsewhere("no reason")
         elif now - self._nearer_at >= NEARER_SECONDS:
             self._nearer_at = now
             near = self._crossbars.all

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tausql.protocol.crossbar import CrossbarClient, Durable
 from tausql.protocol.storage import CheckpointPart
 from tausql.protocol.tau import opening
+from tausql.runtime.fault_points import LATE_REPORT, fault
 from tausql.runtime.fleet import Neighbours
 from tausql.runtime.host import ClockUnsure, Host
 from tausql.storage.applier import Applier, State
@@ -33,6 +34,7 @@ class Upkeep:
         "_reported_at",
         "_settings",
         "_swept_at",
+        "caught_up",
         "collector",
         "stopped",
     )
@@ -56,18 +58,20 @@ class Upkeep:
         self._guarded = guarded
         self._reported_at = host.monotonic()
         self._swept_at = host.monotonic() - settings.sweep_seconds
+        self.caught_up = False
         self.stopped = False
 
-    def look(self, hold: CheckpointPart | None, taking_checkpoint: bool) -> None:
-        """Called every second. While a checkpoint is taken (`hold`: its last part), the store is left alone."""
+    def look(self, hold: CheckpointPart | None, lost: bool) -> None:
+        """Called every second. A replica that is `lost` leaves the store alone: it has no position, or one of the
+        past, until a first checkpoint is whole (`hold`: its last part)."""
         now = self._host.monotonic()
-        if now - self._reported_at >= self._settings.report_seconds:
+        if now - self._reported_at >= self._settings.report_seconds and not fault(self._host, LATE_REPORT):
             self._reported_at = now
-            if taking_checkpoint:
-                self.report_hold(hold)
-            else:
+            if not lost:
                 self._guarded(self.report)
-        if not taking_checkpoint and not self.stopped:
+            elif hold is not None:
+                self.report_hold(hold)
+        if not lost and not self.stopped:
             self._guarded(self._maybe_sweep)
 
     def flush(self) -> State:
@@ -82,13 +86,14 @@ class Upkeep:
         state = self.flush()
         self._metrics.size_bytes = self._engine.size_bytes()
         if state.fleet:
-            self._tell(Durable(self._name, self._host.zone, state.low, state.high, state.watermark, state.cursors))
+            # One that reads old records back holds the log for itself, and is no reason to slow commits down.
+            whole = self._applier.shards.complete(state.watermark) if self.caught_up else ()
+            self._tell(Durable(self._name, self._host.zone, whole, state.watermark, state.cursors))
 
-    def report_hold(self, part: CheckpointPart | None) -> None:
-        """While a checkpoint is taken: the log from its cursors on will be needed."""
-        if part is not None:
-            applier = self._applier
-            self._tell(Durable(self._name, self._host.zone, applier.low, applier.high, part.watermark, part.cursors))
+    def report_hold(self, part: CheckpointPart) -> None:
+        """While a first checkpoint is taken: nothing is held durably, and the log from its cursors on will be
+        needed."""
+        self._tell(Durable(self._name, self._host.zone, (), part.watermark, part.cursors))
 
     def _tell(self, report: Durable) -> None:
         for crossbar in self._crossbars.all:
@@ -105,7 +110,7 @@ class Upkeep:
         horizon = min(opening(earliest - settings.window_seconds * 1_000_000), applier.watermark)
         if horizon <= collector.horizon or collector.horizon >= applier.changed_at:
             return  # the last sweep has seen everything there is
-        collector.start(horizon)
+        collector.start(horizon, applier.shards.whole())
         pruned = applier.schema.prune(self._engine, horizon)
         if pruned is not None:
             self._engine.write(pruned)

@@ -47,6 +47,7 @@ class AdjudicatorFleet:
         self.journal = journal(self.world) if journal else Journal(self.world, duplicates=duplicates)
         self.settings = settings or AdjudicatorSettings()
         self.fleet = Fleet(
+            streams=1,
             journal=tuple(Member(name, name[-1], f"{name}:1") for name in self.journal.names),
             adjudicator=tuple(
                 Member(f"adjudicator-{index}", "abc"[index % 3], f"adjudicator-{index}:1", index=index)
@@ -92,7 +93,8 @@ class AdjudicatorFleet:
     def run_until(self, condition, seconds=10.0):
         end = self.world.now + seconds
         while not condition():
-            must(self.world.now < end and self.world.step(), f"nothing of the sort within {seconds} s")
+            must(self.world.now < end, f"nothing of the sort within {seconds} s")
+            self.world.run(0.0002)
 
     def settle(self, seconds=6.0):
         """End all faults; wait for a holder and for every client's answer."""

@@ -69,7 +69,7 @@ class RealJournal:
                 fleet = process.services.status()["fleet"]
                 self.clients[index].read_log(ReadLog(fleet, 0, seq, 1 << 20), 1.0, answers.append)
                 while not answers:
-                    self.world.step()
+                    self.world.run(0.0002)
                 part = answers[0]
                 if not isinstance(part, LogPart) or not part.records:
                     break

@@ -12,6 +12,7 @@ from tausql.protocol.journal import (
     Appended,
     Describe,
     Description,
+    Kind,
     LogPart,
     Open,
     Opened,
@@ -23,6 +24,7 @@ from tausql.protocol.journal import (
 from tausql.rpc.interface import Routes
 
 FLEET = "fleet"
+OWNERSHIP_KINDS = (Kind.epoch_start, Kind.ownership)
 RELUCTANT_SECONDS = 0.6
 LIMIT_AHEAD_MICROS = 3_000_000
 
@@ -158,6 +160,7 @@ class Acceptor:
                 disk.commit_seq,
                 NO_EPOCH,
                 0,
+                ownership_seq=max((one.seq for one in disk.log if one.kind in OWNERSHIP_KINDS), default=0),
             )
         )
 

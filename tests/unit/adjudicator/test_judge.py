@@ -9,6 +9,7 @@ from tausql.adjudicator.judge import Judge
 from tausql.adjudicator.lead import Lead
 from tausql.adjudicator.placement import EVERYTHING, Owned
 from tausql.adjudicator.schema import SchemaChanges
+from tausql.protocol import journal
 from tausql.protocol.adjudicator import Aborted, Commit, Reason
 from tausql.protocol.tau import TAU_MAX, closing, micros_of, stream_of
 
@@ -95,7 +96,7 @@ def test_refusals(request_, reason):
 
 
 def test_keys_outside_the_ranges_are_refused():
-    judge = judge_of(ranges=((b"b", b"d"), (b"m", b"")))
+    judge = judge_of(ranges=(journal.Owned(b"b", b"d"), journal.Owned(b"m", b"")))
     for writes, shares in (([b"a"], []), ([b"c"], [b"d"]), ([], [b"e"])):
         assert judge.judge(commit(writes=writes, shares=shares), NOW).reason == Reason.wrong_shard
     assert isinstance(judge.judge(commit(writes=[b"b", b"cz", b"zz"]), NOW), int)
@@ -104,7 +105,28 @@ def test_keys_outside_the_ranges_are_refused():
 
 def test_ranges_may_not_overlap():
     with pytest.raises(ValueError, match="overlap"):
-        Owned(((b"a", b""), (b"b", b"c")))
+        Owned((journal.Owned(b"a", b""), journal.Owned(b"b", b"c")))
+
+
+def test_a_range_has_a_floor_of_its_own():
+    floor = closing(NOW - 50)
+    judge = judge_of(ranges=(journal.Owned(b"a", b"d"), journal.Owned(b"d", b"m", floor)))
+    assert isinstance(judge.judge(commit(NOW - 50, writes=[b"b"]), NOW), int)
+    for writes, shares in (([b"d"], []), ([b"a", b"e"], []), ([], [b"l"])):
+        assert judge.judge(commit(NOW - 50, writes=writes, shares=shares), NOW) == Aborted(Reason.floor, floor)
+    assert isinstance(judge.judge(commit(NOW - 49, writes=[b"d"]), NOW), int)
+
+
+def test_many_keys_are_told_from_strangers_as_few_are():
+    ranges = (journal.Owned(b"b", b"d"), journal.Owned(b"f", b"h"))
+    owned = Owned(ranges)
+    for first in (b"b", b"f", b"g"):
+        assert owned.stranger([first, *(b"b%d" % number for number in range(9))]) is None
+    assert owned.stranger([b"c", *(b"c%d" % number for number in range(9)), b"d"]) == b"d"
+    assert owned.stranger([*(b"g%d" % number for number in range(9)), b"a"]) == b"a"
+    assert owned.stranger([b"e"] * 9) == b"e"
+    assert Owned(()).stranger([b"e"] * 9) == b"e"
+    assert Owned(()).stranger([]) is None
 
 
 def test_a_schema_change_refuses_who_relied_on_the_old_one():

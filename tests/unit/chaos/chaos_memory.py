@@ -22,6 +22,8 @@ class MemoryDatabase:
         self.tables: dict[str, dict[Any, Row]] = {}
         self.changed: dict[tuple[str, Any], int] = {}
         self.version = 0
+        self.indexes: set[str] = set()
+        self.index_shows = 1_000_000  # rows of an answer by index: what is above is missing
         self.lock = threading.Lock()
         self.at_commit: Callable[[], tuple[ClientError | None, bool]] = lambda: (None, True)
         self.forgets: Callable[[], bool] = lambda: False
@@ -48,7 +50,7 @@ class MemorySession:
     def _end(self) -> None:
         self._snapshot: dict[str, dict[Any, Row]] | None = None
         self._version = 0
-        self._writes: dict[tuple[str, Any], Row] = {}
+        self._writes: dict[tuple[str, Any], Row | None] = {}
         self._locked: set[tuple[str, Any]] = set()
 
     def execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> Answer:
@@ -72,22 +74,41 @@ class MemorySession:
             case ["DROP", "TABLE", "IF", "EXISTS", name]:
                 self._database.tables.pop(name, None)
                 return Answer((), -1)
-            case ["SELECT", "id", "FROM", name, *_]:
+            case ["CREATE", "INDEX", "ASYNC", name, *_]:
+                self._database.indexes.add(name)
+                return Answer((), -1)
+            case ["SELECT", "i.indisvalid", *_]:
+                rows = [(True,)] if parameters[0] in self._database.indexes else []
+            case ["SELECT", "id", "FROM", name, "WHERE", *_]:
                 low, high = parameters
                 page = int(words[-1])
                 rows = [(key,) for key in sorted(self._rows(name)) if low < key < high][:page]
+            case ["SELECT", "id", "FROM", name]:
+                rows = [(key,) for key in self._rows(name)]
+            case ["SELECT", "id,", _, "FROM", name, *rest]:
+                rows = [(key, *row) for key, row in self._rows(name).items()]
+                if rest:
+                    rows = [row for row in rows if row[1] == parameters[0]]
+                    rows = rows[: self._database.index_shows]
             case ["SELECT", _, "FROM", name, "WHERE", *rest]:
                 if rest[-1] == "UPDATE":
                     self._locked.add((name, parameters[0]))
                 row = self._rows(name).get(parameters[0])
                 rows = [row] if row is not None else []
-            case ["UPDATE", name, *_]:
+            case ["UPDATE", name, "SET", _, "=", *how, "WHERE", "key", "=", "%s"] | [
+                "UPDATE", name, "SET", _, "=", *how, "WHERE", "id", "=", "%s"
+            ]:  # fmt: skip
                 more, key = parameters
                 row = self._rows(name).get(key)
                 if row is None:
                     return Answer((), 0)
-                self._writes[name, key] = (row[0] + more,)
+                self._writes[name, key] = (more if how == ["%s"] else row[0] + more,)
                 return Answer((), 1)
+            case ["DELETE", "FROM", name, *_]:
+                there = parameters[0] in self._rows(name)
+                if there:
+                    self._writes[name, parameters[0]] = None
+                return Answer((), int(there))
             case ["INSERT", "INTO", name, *_]:
                 self._writes[name, parameters[0]] = (parameters[1],)
                 return Answer((), 1)
@@ -98,8 +119,9 @@ class MemorySession:
     def _rows(self, name: str) -> dict[Any, Row]:
         assert self._snapshot is not None
         rows = dict(self._snapshot[name])
-        rows.update({key: row for (table, key), row in self._writes.items() if table == name})
-        return rows
+        rows.update({key: row for (table, key), row in self._writes.items() if table == name and row is not None})
+        gone = [key for (table, key), row in self._writes.items() if table == name and row is None]
+        return {key: row for key, row in rows.items() if key not in gone}
 
     def commit(self) -> None:
         database, writes, locked, version = self._database, self._writes, self._locked, self._version
@@ -113,7 +135,10 @@ class MemorySession:
             if takes_effect and not database.forgets():
                 database.version += 1
                 for (name, key), row in writes.items():
-                    database.tables[name][key] = row
+                    if row is None:
+                        database.tables[name].pop(key, None)
+                    else:
+                        database.tables[name][key] = row
                     database.changed[name, key] = database.version
                 for key in locked:
                     database.changed[key] = database.version

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from tausql.chaos.faults import BackendError, Fault, Plan, Striker, Victim, parse_faults, schedule
+from tausql.chaos.faults import BackendError, Fault, NotNow, Plan, Striker, Victim, parse_faults, schedule
 
 OFFERS = [
     Fault("kill", "journal"),
@@ -57,6 +57,7 @@ class Fleet:
         self.blows: list[FleetBlow] = []
         self.moved = 0.0
         self.broken = 0  # strikes that fail
+        self.whole_at = 0.0
 
     def clock(self) -> float:
         return self.now
@@ -72,6 +73,8 @@ class Fleet:
         if self.broken:
             self.broken -= 1
             raise BackendError("no such pod")
+        if self.now < self.whole_at:
+            raise NotNow("of 3 journal processes only 1 others are ready")
         blow = FleetBlow(self, fault, turn)
         self.blows.append(blow)
         self.moved = 3.0 if fault.component == "journal" else 0.0  # starts anew
@@ -162,3 +165,23 @@ def test_a_fault_that_cannot_be_inflicted_is_a_problem_and_the_next_one_comes() 
 def test_moved_sessions_are_counted_over_restarts() -> None:
     striker = strike(Fleet(), OFFERS[:2], Plan(rounds=1), 60.0)
     assert [one.moved_sessions for one in striker.struck] == [3.0, 0.0]
+
+
+def test_a_fault_that_would_be_too_much_waits_until_it_is_not() -> None:
+    fleet = Fleet(heals_after=50.0)
+    fleet.whole_at = 103.0
+    striker = strike(fleet, OFFERS[:2], Plan(each_seconds=2.0, overlap=True), 9.0)
+    assert striker.problems == []
+    assert [one.begun for one in striker.struck] == pytest.approx([103.0, 105.0], abs=0.2)
+
+
+def test_a_fault_that_stays_too_much_is_a_problem() -> None:
+    fleet = Fleet()
+    fleet.whole_at = 1e9
+    striker = strike(fleet, OFFERS[:1], Plan(rounds=1), 60.0)
+    assert striker.struck == []
+    assert striker.problems == ["kill:journal: not possible for 180 s: of 3 journal processes only 1 others are ready"]
+
+
+def test_all_is_everything_there_is() -> None:
+    assert parse_faults("all", OFFERS) == OFFERS

@@ -13,7 +13,7 @@ from tausql.chaos.errors import Errors, Met
 from tausql.chaos.faults import Struck, Victim
 from tausql.chaos.judgement import explained, history_violations, unexpected_errors
 from tausql.chaos.sessions import ClientError
-from tausql.simulation.history import Attempt, Operation
+from tausql.checker.history import Attempt, Operation
 
 INF = float("inf")
 
@@ -168,11 +168,11 @@ def lose_an_update(attempts: list[Attempt]) -> None:
 @pytest.mark.parametrize(
     ("tamper", "said"),
     [
-        (lose_an_append, "lost: T"),
-        (refuse_what_was_read, "which was told it had failed"),
-        (read_an_old_snapshot, "did not see"),
-        (swap_two_items, "disagree on the order"),
-        (lose_an_update, "did not see"),
+        (lose_an_append, "lost write: T"),
+        (refuse_what_was_read, "which was told that it had failed"),
+        (read_an_old_snapshot, "stale read: T"),
+        (swap_two_items, "disputed order: T"),
+        (lose_an_update, "lost update: T"),
     ],
 )
 def test_a_history_that_cannot_be_is_found_out(tamper: Callable[[list[Attempt]], None], said: str) -> None:

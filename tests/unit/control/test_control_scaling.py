@@ -9,6 +9,7 @@ import pytest
 from tests.unit.control.control_running import PATIENCE, node_of
 
 from tausql.control.asking import Trouble
+from tausql.control.leadership import Leadership
 from tausql.control.lease import Lease
 from tausql.control.loads import Loads
 from tausql.control.metrics import ControlMetrics
@@ -113,19 +114,31 @@ class Processor:
                 sink.push(self.load)
 
 
-def names_of(autoscaler: str = "", **times: float) -> ScalingNames:
-    return ScalingNames("p", autoscaler, "l", times.get("lease", 15.0), times.get("reconcile", 0.02))
+NAMES = ScalingNames("p", "", 0.02)
 
 
 class Rig:
-    """One control's scaling, and its metrics."""
+    """One control's scaling, its claim to lead, and its metrics."""
 
     def __init__(
-        self, host: AsyncHost, node: Node, api: Kubernetes, names: ScalingNames, limits: PoolLimits = LIMITS
+        self, host: AsyncHost, node: Node, api: Kubernetes, lease_seconds: float = 15.0, names: ScalingNames = NAMES
     ) -> None:
         self.metrics = ControlMetrics()
         self.loads = Loads(host, node, lambda: self.scaling.changed())
-        self.scaling = Scaling(host, api, names, limits, self.loads, self.metrics)
+        self.leadership = Leadership(host, api, "l", lease_seconds, self.metrics)
+        self.scaling = Scaling(host, api, names, LIMITS, self.loads, self.metrics, self.leadership)
+
+    def start(self) -> None:
+        self.scaling.start()
+        self.leadership.start()
+
+    async def close(self) -> None:
+        await self.scaling.close()
+        await self.leadership.close()
+
+    @property
+    def held(self) -> bool:
+        return self.leadership.held
 
     def text(self) -> dict[str, float]:
         return {
@@ -152,11 +165,11 @@ def test_more_sessions_mean_more_processors_at_once_and_fewer_after_a_while():
     async def body(host: AsyncHost) -> None:
         async with node_of(host) as node, processors_of(host, 5, 3) as (one, two):
             api = Kubernetes(2)
-            rig = Rig(host, node, api, names_of())
+            rig = Rig(host, node, api)
             rig.loads.joined(one.member)
             rig.loads.joined(two.member)
             assert not one.sinks  # who has no lease need not know
-            rig.scaling.start()
+            rig.start()
             async with asyncio.timeout(PATIENCE):
                 await one.asked.wait()
                 await two.asked.wait()
@@ -167,13 +180,13 @@ def test_more_sessions_mean_more_processors_at_once_and_fewer_after_a_while():
             one.say(0)
             two.say(0)
             await api.until(lambda: api.replicas == 1)
-            assert rig.scaling.held
+            assert rig.held
             one.say(40)
             await api.until(lambda: api.replicas == 5)
             assert rig.metrics._scalings["out"] >= 2
             assert rig.metrics._scalings["in"] >= 1
             assert rig.scaling.status()["heard"] == 2
-            await rig.scaling.close()
+            await rig.close()
             assert api.lease is not None
             assert api.lease.holder == ""
 
@@ -184,9 +197,9 @@ def test_an_autoscaler_is_given_a_floor_and_takes_away_by_itself():
     async def body(host: AsyncHost) -> None:
         async with node_of(host) as node, processors_of(host, 35) as (one,):
             api = Kubernetes(1, 1, 6)
-            rig = Rig(host, node, api, names_of("h"))
+            rig = Rig(host, node, api, names=ScalingNames("p", "h", 0.02))
             rig.loads.joined(one.member)
-            rig.scaling.start()
+            rig.start()
             await api.until(lambda: api.least == 5)
             assert api.replicas == 5
             assert api.said("replicas") == [5]
@@ -197,7 +210,7 @@ def test_an_autoscaler_is_given_a_floor_and_takes_away_by_itself():
             one.say(0)
             await api.until(lambda: api.least == 1)
             assert api.replicas == 6
-            await rig.scaling.close()
+            await rig.close()
 
     run_on_host(body)
 
@@ -207,24 +220,23 @@ def test_one_control_acts_and_another_takes_over_when_it_leaves():
         other_host = AsyncHost("other", "a", asyncio.get_running_loop())
         async with node_of(host) as node, node_of(other_host) as other_node, processors_of(host, 25) as (one,):
             api = Kubernetes(4)
-            names = names_of(lease=1.0)
-            first, second = Rig(host, node, api, names), Rig(other_host, other_node, api, names)
+            first, second = Rig(host, node, api, 1.0), Rig(other_host, other_node, api, 1.0)
             for rig in (first, second):
                 rig.loads.joined(one.member)
-            first.scaling.start()
+            first.start()
             await api.until(lambda: "test" in api.said("lease"))
-            second.scaling.start()
+            second.start()
             await api.until(lambda: api.said("lease").count("test") >= 3)
-            assert first.scaling.held
-            assert not second.scaling.held
+            assert first.held
+            assert not second.held
             assert first.text()["tausql_control_processors_desired"] == 4
             assert second.text()["tausql_control_processors_desired"] == 0
-            await first.scaling.close()
+            await first.close()
             await api.until(lambda: "other" in api.said("lease"))
-            assert not first.scaling.held
+            assert not first.held
             await api.until(lambda: api.said("lease").count("other") >= 2)
-            assert second.scaling.held
-            await second.scaling.close()
+            assert second.held
+            await second.close()
         other_host.close()
 
     run_on_host(body)
@@ -235,13 +247,13 @@ def test_a_silent_holder_loses_its_lease_and_one_that_was_faster_keeps_it():
         async with node_of(host) as node:
             api = Kubernetes(2)
             api.lease = Lease("dead", "7", 0.2)
-            rig = Rig(host, node, api, names_of(lease=0.3))
-            rig.scaling.start()
-            await api.until(lambda: rig.scaling.held)
+            rig = Rig(host, node, api, 0.3)
+            rig.start()
+            await api.until(lambda: rig.held)
             assert api.said("lease")[0] == "test"
             api.stolen = True
-            await api.until(lambda: not rig.scaling.held)
-            await rig.scaling.close()
+            await api.until(lambda: not rig.held)
+            await rig.close()
 
     run_on_host(body)
 
@@ -251,12 +263,12 @@ def test_a_server_that_refuses_is_asked_again_and_nobody_acts_meanwhile(status):
     async def body(host: AsyncHost) -> None:
         async with node_of(host) as node, processors_of(host, 25) as (one,):
             api = Kubernetes(2)
-            rig = Rig(host, node, api, names_of(lease=0.3))
+            rig = Rig(host, node, api, 0.3)
             rig.loads.joined(one.member)
-            rig.scaling.start()
+            rig.start()
             await api.until(lambda: api.replicas == 4)
             api.trouble = Trouble("refused", status)
-            await api.until(lambda: not rig.scaling.held)
+            await api.until(lambda: not rig.held)
             await api.until(lambda: bool(api.said("trouble")))
             one.say(95)
             assert rig.scaling.status()["trouble"] == "refused"
@@ -264,7 +276,7 @@ def test_a_server_that_refuses_is_asked_again_and_nobody_acts_meanwhile(status):
             await api.until(lambda: api.replicas == 8)
             assert rig.metrics._api_errors.total() >= 1
             assert rig.scaling.status()["trouble"] in ("", "refused")
-            await rig.scaling.close()
+            await rig.close()
 
     run_on_host(body)
 

@@ -8,10 +8,27 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
+
 from tausql.protocol.adjudicator import Beat
-from tausql.protocol.journal import Kind, Record, TailPart
+from tausql.protocol.journal import EpochEnd, EpochStart, Kind, Ownership, Record, Registered, TailPart
 
 REPLICAS = 3
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def registered_in(log: list[Record]) -> tuple[Registered, ...]:
+    """The registry, as the log of stream 0 has it last."""
+    for record in reversed(log):
+        if record.kind == Kind.ownership:
+            return msgspec.msgpack.decode(record.payload, type=Ownership).streams
+        if record.kind == Kind.epoch_start:
+            return msgspec.msgpack.decode(record.payload, type=EpochStart).ownership.streams
+    return (Registered(0, 0),)
+
+
+def is_sealed(log: list[Record]) -> bool:
+    return bool(log) and log[-1].kind == Kind.epoch_end
 
 
 class Holder:
@@ -27,15 +44,16 @@ class Holder:
 
 
 class GroundStream:
-    def __init__(self, stream: int, chance: Random) -> None:
-        self.stream, self.chance = stream, chance
+    def __init__(self, stream: int, chance: Random, start: int = 0) -> None:
+        self.stream, self.chance, self.start = stream, chance, start
         self.truth: list[Record] = []
         self.counter = 0
         self.views: list[list[Record]] = [[] for _ in range(REPLICAS)]
         self.view_commits = [0] * REPLICAS
-        self.reported = 0  # the highest limit in force so far: what every later epoch starts above
+        self.reported = start  # the highest limit in force so far: what every later epoch starts above
         self.holder = self.candidate([])
         self.beats: list[Beat] = []
+        self.over: set[int] = set()  # stream 0 only: what it may leave out
 
     def tau(self, at: int) -> int:
         return at * 8 + self.stream
@@ -47,8 +65,11 @@ class GroundStream:
         low = max(self.reported, last) // 8 + 1
         # An EpochStart of a candidate that fails may lie far above what its successor starts from.
         tau = self.tau(low + self.chance.choice((0, 1, 30, 60)))
-        start = Record(epoch, len(adopted) + 1, tau, Kind.epoch_start, b"")
-        return Holder(epoch, [*adopted, start], 0)
+        kind = Kind.epoch_start
+        payload = _encode(EpochStart("", 0, Ownership(streams=registered_in(adopted) if self.stream == 0 else ())))
+        if is_sealed(adopted):  # it is only said again
+            kind, payload = Kind.epoch_end, _encode(EpochEnd(tau, True))
+        return Holder(epoch, [*adopted, Record(epoch, len(adopted) + 1, tau, kind, payload)], 0)
 
     def takeover(self) -> None:
         """A new epoch adopts everything committed and perhaps some of what was not."""
@@ -70,9 +91,9 @@ class GroundStream:
             for _ in range(self.chance.randint(0, 2)):
                 self.beat()
 
-    def assign(self) -> None:
+    def assign(self, kind: Kind = Kind.transaction, payload: bytes = b"") -> None:
         holder = self.holder
-        if holder.committed < holder.start:
+        if holder.committed < holder.start or is_sealed(holder.log):
             return
         low = holder.high // 8 + 1
         if self.tau(low) > holder.limit:
@@ -81,7 +102,25 @@ class GroundStream:
         if not holder.high < tau <= holder.limit:
             return
         holder.high = tau
-        holder.log.append(Record(holder.epoch, len(holder.log) + 1, tau, Kind.transaction, b""))
+        holder.log.append(Record(holder.epoch, len(holder.log) + 1, tau, kind, payload))
+
+    def register(self, stream: int) -> None:
+        """Stream 0 only: the record says its own tau, which is found by trying."""
+        holder = self.holder
+        before, count = registered_in(holder.log), len(holder.log)
+        self.assign(Kind.ownership)
+        if len(holder.log) > count:
+            last = holder.log[-1]
+            streams = (*before, Registered(stream, last.tau))
+            holder.log[-1] = Record(last.epoch, last.seq, last.tau, last.kind, _encode(Ownership(streams=streams)))
+
+    def repeat(self) -> None:
+        """Stream 0 only: what is registered is written again, without those that have ended perhaps."""
+        streams = tuple(one for one in registered_in(self.holder.log) if one.stream not in self.over)
+        self.assign(Kind.ownership, _encode(Ownership(streams=streams)))
+
+    def seal(self) -> None:
+        self.assign(Kind.epoch_end, _encode(EpochEnd(self.holder.limit, True)))
 
     def extend(self) -> None:
         holder = self.holder
@@ -117,7 +156,7 @@ class GroundStream:
 
     def beat(self) -> None:
         holder = self.holder
-        if holder.committed < holder.start or holder.limit < holder.high:
+        if holder.committed < holder.start or holder.limit < holder.high or is_sealed(holder.log):
             return
         tau = self.chance.randint(holder.high, holder.limit)
         holder.high = tau

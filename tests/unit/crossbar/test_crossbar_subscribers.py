@@ -35,6 +35,14 @@ def make_ring(watermark: int = 0, bytes_max: int = 1 << 30, records_max: int = 1
     return Ring(watermark, {0: Cursor(0, (0, 0), 0)}, bytes_max, records_max)
 
 
+RANGES = [
+    ((b"", b""),),
+    ((b"b", b"d"),),
+    ((b"c", b""),),
+    ((b"", b"b"), (b"d", b"e")),
+    ((b"b", b"c"), (b"d", b"")),
+    (),
+]
 keys = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])
 
 
@@ -52,11 +60,11 @@ def transactions(draw):
     return made
 
 
-def wanted(one: Record, low: bytes, high: bytes) -> bool:
+def wanted(one: Record, ranges) -> bool:
     if one.kind != Kind.transaction:
         return False
     transaction = msgspec.msgpack.decode(one.payload, type=Transaction)
-    inside = (not high or transaction.low < high) and transaction.high >= low
+    inside = any((not high or transaction.low < high) and transaction.high >= low for low, high in ranges)
     return bool(transaction.changes) or inside
 
 
@@ -70,10 +78,10 @@ def run_subscribers(log, data, records_max: int, bytes_max: int) -> None:
     ring = make_ring()
     subscribers = []
     for _ in range(data.draw(st.integers(1, 4))):
-        low, high = data.draw(st.sampled_from([b"", b"b", b"c"])), data.draw(st.sampled_from([b"", b"d", b"e"]))
+        ranges = data.draw(st.sampled_from(RANGES))
         ahead = data.draw(st.integers(0, len(log)))  # some were served by another crossbar before
         watermark = log[ahead - 1].tau if ahead else 0
-        one = Subscriber(FakeSink(), "r", low, high, watermark, (Cursor(0, (1, 1), ahead),))
+        one = Subscriber(FakeSink(), "r", ranges, watermark, (Cursor(0, (1, 1), ahead),))
         one.position = ring.position(watermark)
         subscribers.append((one, watermark))
     at = 0
@@ -108,7 +116,7 @@ def check_items(one: Subscriber, start: int, log, ring: Ring) -> None:
         done = [entry for entry in log if entry.tau <= watermark]
         assert delivery.cursors[0].seq == len(done)
         seen += [item.tau for item in delivery.records]
-    assert seen == [entry.tau for entry in log if entry.tau > start and wanted(entry, one.low, one.high)]
+    assert seen == [entry.tau for entry in log if entry.tau > start and wanted(entry, one.ranges.ranges)]
     assert watermark == max(start, ring.watermark)
 
 
@@ -116,7 +124,7 @@ def test_equal_subscribers_share_one_encoded_delivery():
     ring = make_ring()
     ring.append([(0, record(1, 5, b"a", b"b"))])
     ring.advance(6, {0: Cursor(0, (1, 1), 1)})
-    subscribers = [Subscriber(FakeSink(), "r", b"", high, 0, ()) for high in (b"", b"", b"", b"c")]
+    subscribers = [Subscriber(FakeSink(), "r", ((b"", high),), 0, ()) for high in (b"", b"", b"", b"c")]
     deliveries = Deliveries("f", ring)
     for one in subscribers:
         deliveries.push(one)

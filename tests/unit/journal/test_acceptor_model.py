@@ -13,11 +13,12 @@ from tausql.journal.rejoin import Rejoin
 from tausql.journal.replica import Replica
 from tausql.protocol.journal import Append, Appended, Epoch, Status
 from tausql.runtime.check import InvariantViolation
+from tausql.runtime.disk import DiskFailed
 
 from .walk import Violation, Walk, run
 
 Patch = Callable[[pytest.MonkeyPatch], None]
-BROKEN = (Violation, InvariantViolation)
+BROKEN = (Violation, InvariantViolation, DiskFailed)
 
 
 @pytest.mark.parametrize(("replicas", "seeds"), [(3, 400), (5, 120)])
@@ -26,7 +27,7 @@ def test_walk_keeps_every_invariant_and_reaches_every_corner(replicas, seeds):
     for seed in range(seeds):
         for what, count in run(seed, replicas=replicas).items():
             reached[what] = reached.get(what, 0) + count
-    for what in ("commit", "takeover", "crash", "disk lost", "rejoin", "cut", "trimmed", "begun anew"):
+    for what in ("commit", "takeover", "crash", "disk lost", "rejoin", "cut", "trimmed"):
         assert reached.get(what, 0) > 10, what
 
 
@@ -136,6 +137,15 @@ def previous_is_not_compared(patch):
     patch.setattr(Acceptor, "append", append)
 
 
+def the_newest_ownership_is_trimmed(patch):
+    original = Acceptor.wanted_trim
+
+    def wanted_trim(self, epoch, seq, based=False):
+        return seq if original(self, epoch, seq, based) is not None else None
+
+    patch.setattr(Acceptor, "wanted_trim", wanted_trim)
+
+
 def blank_replicas_answer(patch):
     patch.setattr(Replica, "refusal", lambda self, fleet, stream: None)
 
@@ -191,18 +201,23 @@ MUTATIONS: dict[Patch, int] = {  # guard removed -> within how many walks it mus
     append_does_not_raise_the_promise: 400,
     every_append_cuts: 200,
     commit_seq_counts_beyond_what_matched: 400,
-    previous_is_not_compared: 100,
+    previous_is_not_compared: 400,
     blank_replicas_answer: 100,
     learners_hear_too_few: 400,
     learners_take_no_limit: 400,
-    learners_take_no_promise: 600,
+    learners_take_no_promise: 1500,
 }
 
 
-def _first_violation(seeds: int, speak_early: bool = False) -> int | None:
+TRIMMING: dict[Patch, int] = {
+    the_newest_ownership_is_trimmed: 100,
+}
+
+
+def _first_violation(seeds: int, speak_early: bool = False, roll: bool = False) -> int | None:
     for seed in range(seeds):
         try:
-            run(seed, speak_early=speak_early, roll=False)
+            run(seed, speak_early=speak_early, roll=roll)
         except BROKEN:
             return seed
     return None
@@ -220,6 +235,12 @@ def unchecked(monkeypatch):
 def test_walk_finds_a_missing_guard(mutation, monkeypatch):
     mutation(monkeypatch)
     assert _first_violation(MUTATIONS[mutation]) is not None
+
+
+@pytest.mark.parametrize("mutation", TRIMMING, ids=lambda mutation: mutation.__name__)
+def test_walk_finds_who_judges_what_trimmed_away(mutation, monkeypatch):
+    mutation(monkeypatch)
+    assert _first_violation(TRIMMING[mutation], roll=True) is not None
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tausql.journal.app import create_app
@@ -12,9 +13,12 @@ from tausql.protocol.journal import (
     NO_EPOCH,
     Append,
     Describe,
+    Ended,
+    EpochEnd,
     Introduce,
     Kind,
     Open,
+    Ownership,
     Probe,
     ReadLog,
     Record,
@@ -85,8 +89,13 @@ class Fixture:
     def tau(self, seq):
         return opening(self.world.micros()) + seq
 
-    def append(self, name, first, count, *, epoch=EPOCH, previous=None, commit_seq=0, limit=0, client="client", base=0):
-        records = [Record(epoch, seq, 1000 * epoch[0] + seq, 3, b"payload") for seq in range(first, first + count)]
+    def append(
+        self, name, first, count, *, epoch=EPOCH, previous=None, commit_seq=0, limit=0, client="client", owned=0
+    ):
+        records = [
+            Record(epoch, seq, 1000 * epoch[0] + seq, Kind.ownership if seq == owned else Kind.transaction, b"payload")
+            for seq in range(first, first + count)
+        ]
         if previous is None:
             previous = epoch if first > 1 else NO_EPOCH
         request = Append(self.id, 0, epoch, previous, first - 1, records, commit_seq, limit)
@@ -306,7 +315,7 @@ def test_a_replica_behind_the_trim_point_begins_there():
     behind.kill()
     for name in ("journal-a", "journal-b"):
         for seq in range(1, 31):
-            journal.append(name, seq, 1, commit_seq=seq)
+            journal.append(name, seq, 1, commit_seq=seq, owned=24)
         trimmed = journal.call(name, Trim(journal.id, 0, EPOCH, 20))
         assert trimmed.status == Status.ok
         assert 0 < trimmed.seq <= 20
@@ -324,6 +333,45 @@ def test_a_replica_behind_the_trim_point_begins_there():
     parts, ends = journal.tail("journal-a", EPOCH, trimmed.seq)
     assert parts[0].records[0].seq == trimmed.seq + 1
     assert ends == []
+
+
+def test_a_stream_that_is_over_goes_with_the_record_that_says_so():
+    journal = Fixture(segment_bytes_max=300).up()
+
+    def write(stream, seq, kind, payload=b"payload"):
+        record = Record(EPOCH, seq, 1000 + seq, kind, payload)
+        previous = EPOCH if seq > 1 else NO_EPOCH
+        for name in journal.replicas:
+            if journal.replicas[name].alive:
+                journal.call(name, Append(journal.id, stream, EPOCH, previous, seq - 1, [record], seq - 1, 0))
+
+    def logs(name):
+        return journal.service(name)._store.streams
+
+    for seq in range(1, 101):
+        write(1, seq, Kind.ownership if seq == 98 else Kind.transaction)
+    write(1, 101, Kind.epoch_end, msgspec.msgpack.encode(EpochEnd(2000, True)))
+    write(0, 1, Kind.epoch_start)
+    behind = journal.replicas["journal-c"]
+    behind.kill()
+    write(0, 2, Kind.ownership, msgspec.msgpack.encode(Ownership(ended=(Ended(1, EPOCH, 101),))))
+    for seq in range(3, 20):
+        write(0, seq, Kind.ownership if seq == 10 else Kind.transaction, msgspec.msgpack.encode(Ownership()))
+    before = len(journal.service("journal-a")._store.segments)
+    for name in ("journal-a", "journal-b"):
+        journal.call(name, Trim(journal.id, 0, EPOCH, 18))
+        assert logs(name)[1].trim_seq == 97, "what it owned last, and its end, are kept"
+        assert logs(name)[1].ownership_at(101) == 98
+        assert 2 <= logs(name)[0].trim_seq <= 9
+    journal.run(0.1)
+    assert len(journal.service("journal-a")._store.segments) < before // 2
+    behind.start()
+    journal.run(0.1)
+    assert logs("journal-c")[1].trim_seq == 0
+    journal.call("journal-c", Trim(journal.id, 0, EPOCH, 18))
+    journal.run(0.2)
+    assert logs("journal-c")[0].trim_seq == logs("journal-a")[0].trim_seq
+    assert logs("journal-c")[1].trim_seq == 97, "it learned of no end, but asked"
 
 
 def test_tails_get_what_is_synced_and_what_is_cut(journal):

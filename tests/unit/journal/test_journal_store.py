@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tausql.journal import store as store_module
 from tausql.journal.entries import BaseEntry, LogEntry, MemberEntry
 from tausql.journal.store import Store, segment_name
 from tausql.protocol.journal import Record
@@ -172,7 +173,8 @@ def rolled_store(disk, streams=(0, 5)):
     return store
 
 
-def test_trimming_drops_whole_segments_and_a_replay_agrees():
+def test_trimming_drops_whole_segments_and_a_replay_agrees(monkeypatch):
+    monkeypatch.setattr(store_module, "_CARRY_RECORDS_MAX", 0)
     disk = SimulatedDisk(random.Random(1))
     store = rolled_store(disk)
     segments = len(store.segments)

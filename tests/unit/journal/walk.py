@@ -75,7 +75,7 @@ class Proposer:
         self.running = False
         self.dead = False
         self.incarnations = [0] * replicas
-        self.grants: dict[int, tuple[int, list[Record], int]] = {}
+        self.grants: dict[int, tuple[int, list[Record], int, int]] = {}
         self.matched: dict[int, tuple[int, int]] = {}
         self.limits: dict[int, tuple[int, int]] = {}
         self.log: list[Record] = []
@@ -155,9 +155,12 @@ class Walk:
             _, asker, generation, name, request, number, answer = message
             if asker.generation == generation:
                 before = asker.replica.voter
+                base = asker.ground.store.stream(STREAM).trim_seq
                 asker.replica.answered(name, request, number, answer)
                 if asker.replica.voter and not before:
                     self.mark("rejoin")
+                elif before and asker.ground.store.stream(STREAM).trim_seq > base:
+                    self.mark("begun anew")
                 asker.sync()
 
     def speak(self, node: Node, function: Any) -> None:
@@ -179,12 +182,13 @@ class Walk:
 
     def serve(self, node: Node, request: Any, proposer: Proposer | None) -> None:
         replica = node.replica
+        node.ground.seconds += 0.3
         if isinstance(request, Trim):
             state = node.ground.store.stream(STREAM)
             before = state.trim_seq
             replica.trim(request)
             if replica.voter and state.trim_seq > before:
-                self.mark("trimmed" if state.last_seq > state.trim_seq else "begun anew")
+                self.mark("trimmed")
             if self.chance.random() < 0.7:
                 node.sync()
             return
@@ -228,11 +232,15 @@ class Walk:
             return
         if (answer.last_epoch, answer.last_seq) != ((log[-1].epoch, log[-1].seq) if log else ((0, 0), 0)):
             raise Violation("a grant does not describe the log")
-        proposer.grants[place] = (answer.incarnation, log, answer.limit)
+        proposer.grants[place] = (answer.incarnation, log, answer.limit, answer.ownership_seq)
         if len(proposer.grants) < self.majority:
             return
         grants = list(proposer.grants.values())
         adopted = max((grant[1] for grant in grants), key=lambda log: (log[-1].epoch, len(log)) if log else ((0, 0), 0))
+        for grant in grants:
+            newest = max((one.seq for one in grant[1] if one.kind != Kind.transaction), default=0)
+            if grant[1] is adopted and grant[3] != newest:
+                raise Violation("a log is adopted whose newest ownership is not there")
         tail = adopted[-1].tau if adopted else 0
         proposer.floor = max(tail, *(grant[2] for grant in grants))
         self.floors[proposer.epoch] = proposer.floor
@@ -318,7 +326,8 @@ class Walk:
             self.use(proposer, tau)
             proposer.high = tau
             payload = b"x" * self.chance.randint(0, 60)
-            proposer.log.append(Record(proposer.epoch, len(proposer.log) + 1, tau, Kind.transaction, payload))
+            kind = Kind.ownership if self.chance.random() < 0.2 else Kind.transaction
+            proposer.log.append(Record(proposer.epoch, len(proposer.log) + 1, tau, kind, payload))
             self.push(proposer)
 
     def extend(self, proposer: Proposer) -> None:

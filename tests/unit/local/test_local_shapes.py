@@ -8,9 +8,11 @@ import socket
 import msgspec
 import pytest
 
+from tausql.control.settings import ControlSettings
 from tausql.local import environment
 from tausql.local.cluster import PORTS, Cluster, alive, assign_ports, load, port_free
-from tausql.local.shapes import ORDER, Place, Ports, Shape, fleet_of, places
+from tausql.local.shapes import ORDER, Place, Ports, Shape, fleet_of, places, planned_of
+from tausql.local.up import StartError, up_fleet
 
 
 def ports_of(made: list[Place]) -> dict[str, Ports]:
@@ -27,7 +29,7 @@ def test_every_service_is_somewhere(shape: Shape) -> None:
 def test_separate_and_packed_have_the_same_members() -> None:
     def members(shape: Shape) -> set[tuple[str, str]]:
         made = places(shape, 3)
-        fleet = fleet_of(made, ports_of(made), "127.0.0.1", 1)
+        fleet = fleet_of(made, ports_of(made), "127.0.0.1")
         return {(service, member.name) for service in ORDER for member in fleet.of(service)}
 
     assert members(Shape.separate) == members(Shape.packed)
@@ -35,12 +37,79 @@ def test_separate_and_packed_have_the_same_members() -> None:
 
 def test_a_journal_and_a_storage_in_every_zone_and_two_to_decide() -> None:
     made = places(Shape.packed, 3)
-    fleet = fleet_of(made, ports_of(made), "127.0.0.1", 2)
+    fleet = fleet_of(made, ports_of(made), "127.0.0.1")
     assert [member.zone for member in fleet.journal] == ["a", "b", "c"]
     assert [member.zone for member in fleet.storage] == ["a", "b", "c"]
     assert len(fleet.adjudicator) == len(fleet.crossbar) == 2
-    assert fleet.streams == 2
+    # A process that starts later must not undo what control wants by now.
+    assert (fleet.streams, fleet.placement, fleet.preferred, fleet.shards) == (0, (), {}, ())
     assert msgspec.json.decode(msgspec.json.encode(fleet), type=type(fleet)) == fleet
+
+
+@pytest.mark.parametrize("shape", list(Shape))
+def test_control_runs_once_and_is_told_where_to_ask(shape: Shape) -> None:
+    made = places(shape, 3)
+    ports = ports_of(made)
+    (home,) = [place for place in made if "control" in place.services]
+    assert "frontend" not in home.services or shape is Shape.single
+    planned = planned_of(made, ports, "127.0.0.1", 3, 1 << 20)
+    assert planned.control == f"127.0.0.1:{ports[home.name].rpc}"
+    fleet = fleet_of(made, ports, "127.0.0.1")
+    assert planned.statuses.keys() == {one.name for one in (*fleet.adjudicator, *fleet.storage)}
+
+
+@pytest.mark.parametrize("shape", list(Shape))
+def test_further_storages_are_processes_of_their_own(shape: Shape) -> None:
+    made = places(shape, 3, storages=2)
+    fleet = fleet_of(made, ports_of(made), "127.0.0.1")
+    zones = "a" if shape is Shape.single else "abc"
+    assert [one.name for one in fleet.storage] == [
+        *(f"storage-{zone}" for zone in zones),
+        *(f"storage-{zone}-2" for zone in zones),
+    ]
+    assert len({one.address for one in fleet.storage}) == len(fleet.storage)
+    assert {place.services for place in made if place.number == 2} == {("storage",)}
+
+
+def test_those_with_control_are_told_what_to_plan_and_the_others_where_it_is(tmp_path, monkeypatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TAUSQL_")]:
+        monkeypatch.delenv(name)
+    made = places(Shape.packed, 3, storages=2)
+    ports = ports_of(made)
+    planned = planned_of(made, ports, "127.0.0.1", 3, 1 << 20)
+    cluster = Cluster("packed", 3, "127.0.0.1", 5432, 8080, 0, [])
+    told = {
+        place: environment.for_process(tmp_path, cluster, Shape.packed, place, ports[place.name], planned)
+        for place in made
+    }
+    assert all(one["TAUSQL_FLEET"] == str(tmp_path / "fleet.json") for one in told.values())
+    (home,) = [place for place in made if "control" in place.services]
+    assert {one.get("TAUSQL_CONTROL") for place, one in told.items() if place != home} == {planned.control}
+    assert "TAUSQL_CONTROL" not in told[home]
+    for name, value in told[home].items():
+        monkeypatch.setenv(name, value)
+    settings = ControlSettings()
+    assert (settings.streams, settings.shard_bytes) == (3, 1 << 20)
+    assert settings.status_addresses == planned.statuses
+
+
+@pytest.mark.parametrize("links", [False, True])
+def test_only_those_whose_links_may_be_cut_look_for_rules(tmp_path, monkeypatch, links: bool) -> None:
+    for name in [name for name in os.environ if name.startswith("TAUSQL_")]:
+        monkeypatch.delenv(name)
+    made = places(Shape.packed, 3)
+    ports = ports_of(made)
+    planned = planned_of(made, ports, "127.0.0.1", 2, 1 << 20)
+    cluster = Cluster("packed", 3, "127.0.0.1", 5432, 8080, 0, [], links=links)
+    for place in made:
+        told = environment.for_process(tmp_path, cluster, Shape.packed, place, ports[place.name], planned)
+        assert told.get("TAUSQL_LINKS") == (str(tmp_path / "links.json") if links else None)
+
+
+def test_fewer_storages_than_the_data_lies_with_are_refused(tmp_path) -> None:
+    Cluster("packed", 3, "127.0.0.1", 5432, 8080, 0, [], storages=2).save(tmp_path)
+    with pytest.raises(StartError, match="use --storages 2"):
+        up_fleet(tmp_path, Shape.packed, 3, 5432, 8080, "127.0.0.1")
 
 
 def test_frontend_is_built_after_its_processor() -> None:

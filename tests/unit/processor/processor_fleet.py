@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
-from processor_stored import page_of
+from processor_stored import beginning, page_of, within
 
 from tausql.processor.service import ProcessorService
 from tausql.processor.settings import ProcessorSettings
@@ -21,7 +22,17 @@ from tausql.protocol.adjudicator import (
     WatchHoldings,
 )
 from tausql.protocol.fleet import Fleet, Member
-from tausql.protocol.storage import NotHere, Read, ReadSchema, Rows, SchemaVersions, StaleSchema
+from tausql.protocol.ranges import EVERYTHING, RangeSet
+from tausql.protocol.storage import (
+    NotHere,
+    Read,
+    ReadSchema,
+    Rows,
+    SchemaVersions,
+    Serving,
+    StaleSchema,
+    WatchServing,
+)
 from tausql.protocol.tau import commit_tau, micros_of
 from tausql.rpc.interface import Cause, Reply, Routes, Sink
 from tausql.runtime.fleet import Directory
@@ -41,6 +52,7 @@ class Data:
         self.received: list[bytes] = []  # txn ids of commits that arrived, to see one sent twice
         self.reads: list[tuple[str, Read]] = []
         self.closed = 0
+        self.adjudicators: list[FakeAdjudicator] = []
 
     def at(self, tau: int) -> dict[bytes, bytes]:
         rows: dict[bytes, bytes] = {}
@@ -70,52 +82,90 @@ class Data:
             self.schema.setdefault(relation, []).append(tau)
 
     def conflict(self, request: Commit) -> Aborted | None:
+        writes, shares = conflict_keys(request)
         for tau, other in self.commits:
             if tau <= request.tau_start:
                 continue
             if set(request.schema) & set(other.changes):
                 return Aborted(Reason.schema)
-            touched = set(other.writes)
-            for key in request.writes:
-                if key in touched or key in other.shares:
+            touched, shared = map(set, conflict_keys(other))
+            for key in writes:
+                if key in touched or key in shared:
                     return Aborted(Reason.conflict, 0, key)
-            for key in request.shares:
+            for key in shares:
                 if key in touched:
                     return Aborted(Reason.conflict, 0, key)
         return None
 
 
+def conflict_keys(request: Commit) -> tuple[list[bytes], list[bytes]]:
+    """Of all streams: (written, shared)."""
+    writes = request.writes + [key for part in request.parts for key in part.writes]
+    return writes, request.shares + [key for part in request.parts for key in part.shares]
+
+
 class FakeStorage:
-    """`mood`: what it does with a read: answer, drop, refuse, elsewhere."""
+    """`mood`: what it does with a read: answer, drop, refuse, elsewhere, slow. `ranges`: what it serves; `tells`:
+    whether it says so."""
+
+    tells = True
 
     def __init__(self, process: Process, data: Data) -> None:
+        self.process = process
         self.name = process.name
         self.data = data
         self.mood = "answer"
         self.page_rows_max = 1000
         self.gets_max = 1000  # more are answered in part
-        process.network.serve("storage", Routes(calls={Read: self.read, ReadSchema: self.read_schema}))
+        self.ranges: RangeSet = EVERYTHING
+        self._sinks: list[Sink] = []
+        process.network.serve(
+            "storage",
+            Routes(calls={Read: self.read, ReadSchema: self.read_schema}, streams={WatchServing: self.watch}),
+        )
+
+    def watch(self, request: WatchServing, sink: Sink) -> None:
+        self._sinks.append(sink)
+        if self.tells:
+            sink.push(Serving(self.ranges))
+
+    def serve(self, *ranges: tuple[bytes, bytes]) -> None:
+        """Serve these ranges from now on, and say so."""
+        self.ranges = ranges
+        for sink in self._sinks:
+            sink.push(Serving(ranges))
 
     def _moody(self, reply: Reply) -> bool:
         if self.mood == "refuse":
             reply.fail(Cause.refused, "in a bad mood")
         elif self.mood == "elsewhere":
-            reply.answer(NotHere(b"", b""))
+            reply.answer(NotHere())
         return self.mood != "answer"
 
     def read(self, request: Read, reply: Reply) -> None:
         data = self.data
         data.reads.append((self.name, request))
-        if self._moody(reply):
-            return
+        if self.mood == "slow":
+            self.process.later(0.2, self._answer, request, reply)
+        elif not self._moody(reply):
+            self._answer(request, reply)
+
+    def _answer(self, request: Read, reply: Reply) -> None:
+        data = self.data
         data.closed = max(data.closed, request.tau)
         for relation, version in request.schema if request.gets or request.scans else ():
             current = data.version(relation, request.tau)
             if current != version:
                 reply.answer(StaleSchema(relation, current))
                 return
+        ranges = self.ranges
+        if not all(within(key, ranges) for key in request.gets) or not all(
+            beginning(scan, ranges) for scan in request.scans
+        ):
+            reply.answer(NotHere())
+            return
         rows = data.at(request.tau)
-        pages = [page_of(rows, scan, self.page_rows_max) for scan in request.scans]
+        pages = [page_of(rows, scan, self.page_rows_max, ranges) for scan in request.scans]
         touched = list(request.gets) + [key for page in pages for key in page.keys]
         values = [rows.get(key) for key in request.gets[: self.gets_max]]
         reply.answer(Rows(data.newest(touched, request.tau), values, pages))
@@ -130,18 +180,26 @@ class FakeStorage:
 
 
 class FakeAdjudicator:
-    """`mood`: judge, or what befalls each commit: vanish (never judged), mute (judged, no answer), or a `Reason`."""
+    """`mood`: judge, or what befalls each commit: vanish (never judged), mute (judged, no answer), or a `Reason`.
 
-    def __init__(self, process: Process, data: Data, holds: bool) -> None:
+    ranges: what it says its stream owns; `owned`: what it does own, if that is something else. streams: the registry.
+    """
+
+    def __init__(self, process: Process, data: Data, stream: int, holds: bool) -> None:
         self.process = process
         self.data = data
+        self.stream = stream
         self.holds = holds
         self.epoch = (1, 1)
         self.mood: str | Reason = "judge"
         self.knows = True  # answers outcome calls
         self.decides = False  # against commits it is asked for and has not seen
-        self.ranges = ((b"", b""),)
+        self.decision = Reason.deadline
+        self.ranges: RangeSet = EVERYTHING
+        self.owned: RangeSet | None = None
+        self.streams: tuple[int, ...] = ()
         self.floor = 0
+        self.requests: list[Commit] = []
         self._sinks: list[Sink] = []
         process.network.serve(
             "adjudicator",
@@ -158,30 +216,55 @@ class FakeAdjudicator:
         for sink in self._sinks:
             sink.push(self._holding())
 
+    def own(self, *ranges: tuple[bytes, bytes]) -> None:
+        """Own these ranges from now on, and say so."""
+        self.ranges, self.owned = ranges, None
+        self.hold(self.holds, self.epoch)
+
     def _holding(self) -> Holding:
-        return Holding(0, self.epoch, self.holds, self.floor, self.ranges)
+        return Holding(self.stream, self.epoch, self.holds, self.floor, self.ranges, self.streams)
+
+    def owns_all(self, keys: list[bytes]) -> bool:
+        owned = self.owned if self.owned is not None else self.ranges
+        return self.holds and all(within(key, owned) for key in keys)
 
     def commit(self, request: Commit, reply: Reply) -> None:
         data = self.data
         assert request.txn not in data.received, "a commit was sent twice"
         data.received.append(request.txn)
+        self.requests.append(request)
         mood = self.mood
         if mood == "vanish":
             return
         if request.txn in data.verdicts:
             reply.answer(data.verdicts[request.txn])
             return
-        if not self.holds or tuple(request.epoch) != self.epoch:
+        if not self.holds or request.stream != self.stream or tuple(request.epoch) != self.epoch:
             reply.answer(Aborted(Reason.not_holder))
             return
         if isinstance(mood, Reason):
             data.verdicts[request.txn] = Aborted(mood, self.floor)
+        elif not self._all_owned(request):
+            reply.answer(Aborted(Reason.wrong_shard))
+            return
         else:
             self._judge(request)
         verdict = data.verdicts[request.txn]
         if mood == "mute":
             return
         self._answer(verdict, reply)
+
+    def _all_owned(self, request: Commit) -> bool:
+        if not self.owns_all(request.writes + request.shares):
+            return False
+        assert [part.stream for part in request.parts] == sorted({part.stream for part in request.parts})
+        others = self.data.adjudicators
+        for part in request.parts:
+            assert part.stream > self.stream, "the lowest stream coordinates"
+            keys = part.writes + part.shares
+            if not any(other.stream == part.stream and other.owns_all(keys) for other in others):
+                return False
+        return True
 
     def _judge(self, request: Commit) -> None:
         data = self.data
@@ -190,7 +273,7 @@ class FakeAdjudicator:
             data.verdicts[request.txn] = refused
             return
         latest = self.process.clock.now().latest
-        tau = commit_tau(max(latest, micros_of(max(data.closed, request.tau_start)) + 1), 0)
+        tau = commit_tau(max(latest, micros_of(max(data.closed, request.tau_start)) + 1), self.stream)
         data.closed = tau
         data.commit(request, tau)
         data.verdicts[request.txn] = Committed(tau)
@@ -208,37 +291,43 @@ class FakeAdjudicator:
         elif verdict is not None:
             self._answer(verdict, reply)
         elif request.epoch != self.epoch or self.decides:
-            verdict = self.data.verdicts[request.txn] = Aborted(Reason.deadline)
+            verdict = self.data.verdicts[request.txn] = Aborted(self.decision)
             reply.answer(verdict)
         else:
             reply.answer(Undecided())
 
 
 class TestFleet:
-    """Two storages, two adjudicators (the first holds the stream) and processors, in one world."""
+    """Storages and adjudicators, one a zone, and processors in zone a, in one world. The first adjudicator holds stream
+    0; with several `streams`, the next ones one more each."""
 
     __test__ = False
+    storage = FakeStorage
 
-    def __init__(self, seed: int = 1, processors: int = 1, **settings: Any) -> None:
+    def __init__(
+        self, seed: int = 1, processors: int = 1, streams: int = 1, storages: str = "ab", **settings: Any
+    ) -> None:
         self.world = World(seed)
         self.data = Data()
         self.storages: list[FakeStorage] = []
-        self.adjudicators: list[FakeAdjudicator] = []
+        self.adjudicators = self.data.adjudicators
         self.processors: list[ProcessorService] = []
+        zones = "abcdef"[: max(streams, 2)]
+        names = [f"storage-{zone}{storages[:at].count(zone) or ''}" for at, zone in enumerate(storages)]
         self.fleet = Fleet(
-            storage=tuple(Member(f"storage-{zone}", zone, f"storage-{zone}:1") for zone in "ab"),
-            adjudicator=tuple(Member(f"adjudicator-{zone}", zone, f"adjudicator-{zone}:1") for zone in "ab"),
+            storage=tuple(Member(name, zone, f"{name}:1") for name, zone in zip(names, storages, strict=True)),
+            adjudicator=tuple(Member(f"adjudicator-{zone}", zone, f"adjudicator-{zone}:1") for zone in zones),
         )
-        for zone in "ab":
-            self._start(f"storage-{zone}", zone, lambda p: self.storages.append(FakeStorage(p, self.data)))
-        for at, zone in enumerate("ab"):
-            self._start(
-                f"adjudicator-{zone}",
-                zone,
-                lambda p, at=at: self.adjudicators.append(FakeAdjudicator(p, self.data, at == 0)),
-            )
+        for name, zone in zip(names, storages, strict=True):
+            self._start(name, zone, lambda p: self.storages.append(self.storage(p, self.data)))
+        for at, zone in enumerate(zones):
+            stream = at if at < streams else 0
+            self._start(f"adjudicator-{zone}", zone, partial(self._adjudicator, stream, at < streams))
+        self.adjudicators[0].streams = tuple(range(streams))
+        for adjudicator in self.adjudicators[1:streams]:
+            adjudicator.ranges = ()
         for at in range(processors):
-            self._start(f"processor-{at}", "a", lambda p, at=at: self._processor(p, at, settings))
+            self._start(f"processor-{at}", "a", partial(self._processor, at, settings))
         self.run(0.1)
 
     @property
@@ -259,7 +348,10 @@ class TestFleet:
     def _start(self, name: str, zone: str, build: Callable[[Process], Any]) -> None:
         self.world.add(name, zone, build).start()
 
-    def _processor(self, process: Process, index: int, settings: dict[str, Any]) -> None:
+    def _adjudicator(self, stream: int, holds: bool, process: Process) -> None:
+        self.adjudicators.append(FakeAdjudicator(process, self.data, stream, holds))
+
+    def _processor(self, index: int, settings: dict[str, Any], process: Process) -> None:
         chosen = ProcessorSettings(**settings)
         service = ProcessorService(process, process.network, Directory(self.fleet), chosen, index=index)
         self.processors.append(service)

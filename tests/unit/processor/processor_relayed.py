@@ -227,10 +227,13 @@ class Relayed:
         return self.take()
 
     def run(self, seconds: float) -> None:
-        try:
-            self.fleet.world.run(seconds)
-        except Killed as killed:
-            killed.wire.end()
+        world = self.fleet.world
+        end = world.now + seconds
+        while world.now < end:
+            try:
+                world.run(end - world.now)
+            except Killed as killed:
+                killed.wire.end()
 
 
 def in_loop(test: Callable[[], None]) -> None:

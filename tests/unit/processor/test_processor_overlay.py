@@ -13,6 +13,7 @@ from tausql.processor.buffer import WriteBuffer
 from tausql.processor.coroutines import Resolved, start
 from tausql.processor.gathering import Gathering
 from tausql.processor.overlay import FetchOverlay, RowOverlay, StoredScanner
+from tausql.processor.rows_elsewhere import values_of
 from tausql.protocol import storage
 from tausql.protocol.keys import KeyKind, entry_key, key_encoder, prefix_end, relation_prefix
 from tausql.protocol.rows import encode_stored
@@ -150,7 +151,7 @@ def expected(model: Model, scan: Scan) -> list[tuple[bytes, bytes]]:
     if not scan.fetch:  # rows and entries are relations of their own
         rows = {key: value for key, value in rows.items() if key.startswith(ROW_PREFIX)}
     page = page_of(rows, Scan(scan.low, scan.high, scan.reverse, scan.limit, scan.tests, scan.projection, scan.fetch))
-    return list(zip(page.keys, page.values, strict=True))
+    return list(zip(page.keys, values_of(page), strict=True))
 
 
 @settings(max_examples=400, deadline=None)

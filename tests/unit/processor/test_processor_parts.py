@@ -11,8 +11,7 @@ from processor_fleet import TestFleet
 from tausql.processor.coroutines import Driver, Wait, start
 from tausql.processor.internal import InternalTransaction
 from tausql.processor.parameters import SessionParameters
-from tausql.processor.placement import Holder, Placement
-from tausql.protocol.adjudicator import AdjudicatorClient, Holding, Reason
+from tausql.protocol.adjudicator import Reason
 from tausql.protocol.errors import Code, SqlError
 from tausql.protocol.processor import Load, ProcessorClient
 from tausql.simulation.world import Process, World
@@ -66,39 +65,6 @@ def test_an_error_comes_out_where_it_is_awaited_and_at_the_end() -> None:
     start(body(), lambda value, error: ended.append(error))
     wait.fail(KeyError("no"))
     assert isinstance(ended[0], KeyError)
-
-
-# --- placement -------------------------------------------------------------------------------------------------------
-
-
-def placed(*ranges: tuple[int, tuple[tuple[bytes, bytes], ...]]) -> Placement:
-    fleet = TestFleet()
-    placement = fleet.processor.placement
-    client = AdjudicatorClient(None)  # type: ignore[arg-type]
-    placement._holders = {
-        stream: Holder(f"adjudicator-{stream}", client, Holding(stream, (1, 1), True, 0, owned))
-        for stream, owned in ranges
-    }
-    return placement
-
-
-def test_the_stream_is_the_one_that_owns_all_keys() -> None:
-    placement = placed((0, ((b"", b"m"), (b"x", b""))), (3, ((b"m", b"x"),)))
-
-    def stream(*keys: bytes) -> int | None:
-        holder = placement.find(list(keys), min(keys), max(keys))
-        return holder.stream if holder is not None else None
-
-    assert stream(b"a", b"b") == 0
-    assert stream(b"m", b"w") == 3
-    assert stream(b"a", b"z") == 0
-    with pytest.raises(SqlError, match="several streams"):
-        stream(b"a", b"n")
-
-
-def test_an_owner_that_is_not_known_is_waited_for() -> None:
-    placement = placed((0, ((b"", b"m"),)))
-    assert placement.find([b"n"], b"n", b"n") is None
 
 
 # --- parameters ------------------------------------------------------------------------------------------------------

@@ -223,7 +223,7 @@ def test_a_session_grows_too_old() -> None:
     fleet.run(101)
     assert errors(idle.take())[0][0] == "57P01"
     assert not busy.out.closed
-    fleet.run(300)
+    fleet.run(301)  # ages are looked at once a second
     assert errors(busy.take())[0][0] == "57P01"
     assert busy.out.closed
     assert len(fleet.processor.sessions) == 0

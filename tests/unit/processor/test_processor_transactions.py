@@ -264,6 +264,7 @@ def test_a_blind_write_with_a_stale_plan_is_refused() -> None:
         (Reason.not_holder, Code.serialization_failure),
         (Reason.wrong_shard, Code.serialization_failure),
         (Reason.overloaded, Code.serialization_failure),
+        (Reason.votes, Code.serialization_failure),
         (Reason.full, Code.disk_full),
     ],
 )

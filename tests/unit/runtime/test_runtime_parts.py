@@ -242,7 +242,7 @@ def test_process_metrics_can_be_read():
         host.later(0.0015, later.set)
         await later.wait()
         process.stop()
-        assert process.loop_lag_seconds.count == 1
+        assert process.loop_lag_seconds.count >= 1
         names = {family.name for family in process.collect()}
         assert "tausql_process_resident_bytes" in names
 

@@ -6,6 +6,9 @@ import random
 
 import pytest
 
+from tausql.journal import blocks
+from tausql.journal.entries import BaseEntry
+from tausql.journal.store import Store
 from tausql.runtime.disk import DiskFailed, DiskFull
 from tausql.simulation.disk import SimulatedDisk
 
@@ -90,3 +93,32 @@ def test_a_twin_is_a_copy():
     disk.open("log").append(b"abc")
     disk.twin().open("log").append(b"def")
     assert disk.open("log").read(0, 100) == b"abc"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_flipped_bit_is_noticed_by_whoever_reads_the_log(seed):
+    disk = disk_of(seed)
+    store = Store(disk, reserve_bytes=0, spare_bytes=0)
+    for number in range(1, 4):
+        store.write(BaseEntry(0, (1, 1), number))
+        store.flush()
+    assert disk.flip()
+    assert disk.damaged in disk.files
+    with pytest.raises(DiskFailed):
+        Store(disk, reserve_bytes=0, spare_bytes=0)
+
+
+def test_no_bit_of_the_last_block_flips():
+    disk = disk_of()
+    store = Store(disk, reserve_bytes=0, spare_bytes=0)
+    assert not disk.flip()
+    store.write(BaseEntry(0, (1, 1), 1))
+    store.flush()
+    assert not disk.flip()
+    store.write(BaseEntry(0, (1, 1), 2))
+    store.flush()
+    (name,) = (name for name in disk.names() if name.endswith(".log"))
+    before = bytes(disk.files[name].content)
+    last = [block.end for block in blocks.scan(before, name, None, True)][-2]
+    assert disk.flip()
+    assert disk.files[name].content[last:] == before[last:]

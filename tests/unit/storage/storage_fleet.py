@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import msgspec
 
 from tausql.crossbar.service import CrossbarService
 from tausql.crossbar.settings import CrossbarSettings
-from tausql.protocol.adjudicator import Beat, Nudge, Transaction, WatchBeats
-from tausql.protocol.fleet import Fleet, Member
-from tausql.protocol.journal import Describe, Description, Kind, Record, Status, Tail, TailPart, Trim, Trimmed
+from tausql.protocol.adjudicator import Beat, Lag, Nudge, Transaction, WatchBeats
+from tausql.protocol.fleet import Fleet, Member, Shard
+from tausql.protocol.journal import (
+    Describe,
+    Description,
+    EpochStart,
+    Kind,
+    Ownership,
+    Record,
+    Registered,
+    Status,
+    Tail,
+    TailPart,
+    Trim,
+    Trimmed,
+)
 from tausql.protocol.storage import Read, StorageClient
 from tausql.protocol.tau import closing, commit_tau
 from tausql.rpc.interface import Cause, Failure, Routes
@@ -20,6 +35,7 @@ from tausql.storage.settings import StorageSettings
 
 FLEET = "fleet-1"
 ZONES = ("a", "b", "c")
+STORAGE_ZONES = (*ZONES, "d")
 EPOCH = (1, 7)
 
 
@@ -39,6 +55,8 @@ class ImitatedJournal:
 
     def trim(self, request, reply) -> None:
         self.ground.trims.append((self.name, request.stream, request.seq))
+        if self.ground.forgets:
+            self.ground.trimmed[request.stream] = max(self.ground.trimmed[request.stream], request.seq)
         reply.answer(Trimmed(Status.ok, request.seq))
 
     def tail(self, request, sink) -> None:
@@ -68,7 +86,9 @@ class ImitatedAdjudicator:
         self.ground, self.process = ground, process
         self.sinks: list = []
         self.nudges = 0
-        process.network.serve("adjudicator", Routes(streams={WatchBeats: self.watch}, casts={Nudge: self.nudged}))
+        self.lags: list[Lag] = []
+        casts = {Nudge: self.nudged, Lag: lambda lag, peer: self.lags.append(lag)}
+        process.network.serve("adjudicator", Routes(streams={WatchBeats: self.watch}, casts=casts))
         self.idle()
 
     def watch(self, request, sink) -> None:
@@ -99,18 +119,29 @@ class ImitatedAdjudicator:
         self.process.later(1.0, self.idle)
 
 
+def first_records(stream: int, streams: int) -> list[Record]:
+    """A stream's first epoch begins; stream 0 registers the others."""
+    start = EpochStart("adjudicator-a", 0, Ownership())
+    records = [Record(EPOCH, 1, 1024 + stream if stream else 8, Kind.epoch_start, msgspec.msgpack.encode(start))]
+    if stream == 0 and streams > 1:
+        registry = Ownership(streams=tuple(Registered(one, 16 if one else 0) for one in range(streams)))
+        records.append(Record(EPOCH, 2, 16, Kind.ownership, msgspec.msgpack.encode(registry)))
+    return records
+
+
 class Ground:
     """The world, the processes in it, and what was committed."""
 
     def __init__(self, seed: int, streams: int = 1, storages: int = 3, **settings) -> None:
         self.world = World(seed)
-        start = Record(EPOCH, 1, 0, Kind.epoch_start, b"")
-        self.logs = {stream: [msgspec.structs.replace(start, tau=8 + stream)] for stream in range(streams)}
-        self.high = dict.fromkeys(self.logs, 16)
+        self.logs = {stream: first_records(stream, streams) for stream in range(streams)}
+        self.high = dict.fromkeys(self.logs, 4096)
         self.trimmed = dict.fromkeys(self.logs, 0)
         self.trims: list = []
+        self.forgets = False  # whether the journal really trims
+        self.directories: dict[str, Directory] = {}
         self.deaf: set[str] = set()
-        self.engines = {f"storage-{zone}": MemoryEngine() for zone in ZONES[:storages]}
+        self.engines = {f"storage-{zone}": MemoryEngine() for zone in STORAGE_ZONES[:storages]}
         self.crossbar_settings = CrossbarSettings(**settings.get("crossbar", {}))
         self.storage_settings = StorageSettings(**settings.get("storage", {}))
         self.history: list[tuple[int, dict[bytes, bytes | None]]] = []
@@ -123,7 +154,7 @@ class Ground:
             journal=members("journal"),
             adjudicator=members("adjudicator", ZONES[:1]),
             crossbar=members("crossbar"),
-            storage=members("storage", ZONES[:storages]),
+            storage=members("storage", STORAGE_ZONES[:storages]),
         )
         for service in ("journal", "adjudicator", "crossbar", "storage"):
             for member in self.fleet.of(service):
@@ -138,15 +169,27 @@ class Ground:
         return ImitatedAdjudicator(self, process)
 
     def build_crossbar(self, process) -> CrossbarService:
-        service = CrossbarService(process, process.network, Directory(self.fleet), self.crossbar_settings)
+        service = CrossbarService(process, process.network, self.directory(process), self.crossbar_settings)
         service.start()
         return service
 
     def build_storage(self, process) -> StorageService:
         engine = self.engines[process.name]
-        service = StorageService(process, process.network, Directory(self.fleet), self.storage_settings, engine)
+        service = StorageService(process, process.network, self.directory(process), self.storage_settings, engine)
         service.start()
         return service
+
+    def directory(self, process) -> Directory:
+        made = self.directories[process.name] = Directory(self.fleet)
+        return made
+
+    def remap(self, *shards: Shard, late: tuple[str, ...] = ()) -> None:
+        """Another map for everybody but those who hear of it `late`, which is with the next one."""
+        self.fleet = msgspec.structs.replace(self.fleet, shards=shards)
+        for name, directory in self.directories.items():
+            process = self.world.processes[name]
+            if name not in late and process.alive:
+                self.world.within(process, directory.replace, self.fleet)
 
     def service(self, name: str):
         return self.world.processes[name].services
@@ -195,3 +238,19 @@ class Ground:
     def hashes(self) -> set[tuple[int, str]]:
         """State hashes of all storages that are at the newest commit's watermark."""
         return {self.service(name).status()["state_hash"] for name in self.engines}
+
+
+def key(number: int) -> bytes:
+    return bytes([0, 0, 0, 1]) + b"%06d" % number
+
+
+def settle(ground: Ground, seconds: float = 3.0) -> None:
+    ground.world.run(seconds)
+
+
+def commit_some(ground: Ground, chance: Random, count: int, pause: float = 0.002) -> None:
+    for _ in range(count):
+        stream = chance.randrange(len(ground.logs))
+        rows = {key(chance.randrange(40)): chance.choice([None, b"%d" % chance.randrange(1000)]) for _ in range(3)}
+        ground.commit(rows, stream)
+        ground.world.run(chance.uniform(0, pause))

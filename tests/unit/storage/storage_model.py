@@ -8,6 +8,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from tausql.protocol.crossbar import Cursor, Delivered, Delivery
+from tausql.protocol.ranges import EVERYTHING
+from tausql.storage.applier import Applier
 from tausql.storage.engine import Engine
 from tausql.storage.memory_engine import MemoryEngine
 from tausql.storage.store import RocksEngine
@@ -69,6 +71,14 @@ def deliveries(history, sizes: list[int], idle: list[int] | None = None) -> list
             continue
         made.append(Delivery(FLEET, [delivered(tau, body) for tau, body in part], watermark, (Cursor(0, (1, 1), at),)))
     return made
+
+
+def opened(engine: Engine, *ranges: tuple[bytes, bytes]) -> Applier:
+    """The applier of a store; a blank one keeps `ranges`, or everything."""
+    applier = Applier(engine)
+    if applier.blank:
+        applier.keep(ranges or EVERYTHING)
+    return applier
 
 
 def make_engine(kind: str, directory: Path) -> Engine:

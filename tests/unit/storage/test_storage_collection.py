@@ -7,8 +7,9 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storage_model import Model, deliveries, histories
+from storage_model import Model, deliveries, histories, opened
 
+from tausql.protocol.ranges import EVERYTHING
 from tausql.protocol.storage import Read, Rows, Scan
 from tausql.runtime.check import InvariantViolation
 from tausql.storage.applier import Applier
@@ -21,7 +22,7 @@ from tausql.storage.versions import DATA_END, key_of, tau_of
 
 def filled(history) -> tuple[MemoryEngine, Applier]:
     engine = MemoryEngine()
-    applier = Applier(engine)
+    applier = opened(engine)
     for delivery in deliveries(history, []):
         applier.apply(delivery)
     return engine, applier
@@ -29,7 +30,7 @@ def filled(history) -> tuple[MemoryEngine, Applier]:
 
 def compare(engine, applier, history, tau_from: int) -> None:
     model = Model(history)
-    reader = Reader(engine, applier.schema, b"", b"", 0, PageLimits())
+    reader = Reader(engine, applier.schema, EVERYTHING, 0, PageLimits())
     for tau in range(tau_from, applier.watermark + 1):
         answer = reader.read(Read(tau, (), [], [Scan(b"", b"")]))
         assert isinstance(answer, Rows)
@@ -59,7 +60,7 @@ def test_collection_changes_no_answer_above_the_horizon(history, data, seed):
             if data.draw(st.integers(0, 4)) == 0:
                 engine.crash(Random(seed))
                 assert stored_horizon(engine) == horizon
-                applier = Applier(engine)
+                applier = opened(engine)
                 collector = Collector(engine)
                 model = [one for one in history if one[0] <= applier.watermark]
                 compare(engine, applier, model, horizon)
@@ -101,7 +102,7 @@ def test_a_checkpoint_taken_while_the_peer_goes_on_is_exact(history, before, dat
             collector.start(data.draw(st.integers(collector.horizon, applier.watermark)))
         collector.sweep(3)
         done = taker.take(source.next_part(data.draw(st.integers(1, 40))))
-    twin = Applier(copy)
+    twin = opened(copy)
     for delivery in deliveries(history, [1] * len(history)):
         twin.apply(delivery)
     for delivery in todo:

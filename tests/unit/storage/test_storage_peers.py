@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tausql.protocol.storage import CheckpointPart
 from tausql.simulation.world import World
+from tausql.storage.checkpoint import CheckpointTaker
 from tausql.storage.memory_engine import MemoryEngine
 from tausql.storage.peers import CheckpointFetcher
 from tausql.storage.versions import DATA
@@ -16,7 +17,7 @@ class Peer:
         self.watermark = watermark
         self.asked = 0
 
-    def take_checkpoint(self, replica, on_part, on_end):
+    def take_checkpoint(self, request, on_part, on_end):
         self.asked += 1
         on_part(CheckpointPart([(DATA + b"key", b"value")], True, "fleet-1", self.watermark, []))
         return self
@@ -25,11 +26,9 @@ class Peer:
         pass
 
 
-def test_a_peer_that_is_no_further_is_passed_over():
+def fetched(above: int, watermark: int) -> tuple[list[str], MemoryEngine]:
     world = World(1)
-    peers = {"behind": Peer(90), "level": Peer(100), "further": Peer(110)}
-    taken: list[int] = []
-    done: list[str] = []
+    told: list[str] = []
     engine = MemoryEngine()
     batch = engine.batch()
     batch.put(b"mine", b"")
@@ -38,22 +37,34 @@ def test_a_peer_that_is_no_further_is_passed_over():
     def build(process):
         fetcher = CheckpointFetcher(
             process,
-            engine,
             "storage-a",
             "fleet-1",
-            list(peers.items()),
-            lambda part: taken.append(part.watermark),
-            lambda: done.append("done"),
+            (b"", b""),
+            ("peer", Peer(watermark)),
+            CheckpointTaker(engine),
+            lambda part: told.append(f"part {part.watermark}"),
+            lambda: told.append("done"),
+            told.append,
             3.0,
-            above=100,
+            above=above,
         )
         fetcher.start()
         return fetcher
 
     world.add("storage-a", "a", build).start()
-    assert engine.get(b"mine") is not None, "nothing is given away for what would be of no help"
     world.run(5.0)
-    assert taken == [110]
-    assert done == ["done"]
+    return told, engine
+
+
+def test_a_peer_that_is_no_further_is_of_no_help():
+    for watermark in (90, 100):
+        told, engine = fetched(100, watermark)
+        assert told == ["the peer is no further than this replica"]
+        assert engine.get(b"mine") is not None, "nothing is given away for what would be of no help"
+
+
+def test_a_first_checkpoint_takes_the_place_of_all_there_is():
+    told, engine = fetched(100, 110)
+    assert told == ["part 110", "done"]
     assert engine.get(b"mine") is None
-    assert [peer.asked for peer in peers.values()] == [1, 1, 1]
+    assert engine.get(DATA + b"key") == b"value"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from storage_model import FLEET, delivered
+from storage_model import FLEET, delivered, opened
 
 from tausql.protocol.crossbar import Delivery
+from tausql.protocol.ranges import EVERYTHING
 from tausql.protocol.rows import decode_stored, encode_stored
 from tausql.protocol.storage import (
     Comparison,
@@ -19,7 +20,6 @@ from tausql.protocol.storage import (
     TooOld,
 )
 from tausql.protocol.storage import Test as ColumnTest
-from tausql.storage.applier import Applier
 from tausql.storage.memory_engine import MemoryEngine
 from tausql.storage.parked import ParkedReads
 from tausql.storage.reads import EntryWithoutRow, PageLimits, Reader
@@ -38,13 +38,13 @@ def entry(name: str) -> bytes:
 @pytest.fixture
 def reader() -> Reader:
     engine = MemoryEngine()
-    applier = Applier(engine)
+    applier = opened(engine)
     body = {row_key(n): encode_stored([n, f"name {n % 3}", None if n % 2 else n]) for n in range(10)}
     body |= {entry(f"{9 - n}"): row_key(n) for n in range(10)}
     applier.apply(Delivery(FLEET, [delivered(10, body, (0, 5))], 10, ()))
     gone = {row_key(3): None, entry("6"): None}
     applier.apply(Delivery(FLEET, [delivered(20, gone), delivered(30, {row_key(0): body[row_key(0)]}, (5,))], 40, ()))
-    return Reader(engine, applier.schema, b"", b"", 0, PageLimits())
+    return Reader(engine, applier.schema, EVERYTHING, 0, PageLimits())
 
 
 ROWS = (CLUSTER + b"r", CLUSTER + b"s")
@@ -97,7 +97,7 @@ def test_an_entry_without_its_row_is_no_silent_gap(reader):
 
 
 def test_one_answer_is_bounded_over_all_its_scans(reader):
-    small = Reader(reader._engine, reader._schema, b"", b"", 0, PageLimits(bytes_max=1))
+    small = Reader(reader._engine, reader._schema, EVERYTHING, 0, PageLimits(bytes_max=1))
     answer = small.read(Read(40, (), [], [Scan(*ROWS), Scan(*ROWS), Scan(*ROWS, reverse=True)]))
     assert isinstance(answer, Rows)
     assert [len(page.keys) for page in answer.pages] == [1, 0, 0]
@@ -131,19 +131,52 @@ def test_reads_below_the_horizon_are_refused(reader):
     assert reader.read_schema(ReadSchema(7, 20)) == TooOld(21)
 
 
-def test_keys_of_other_ranges_are_refused():
+def ranged(body: dict[bytes, bytes], *ranges: tuple[bytes, bytes]) -> Reader:
     engine = MemoryEngine()
-    applier = Applier(engine, b"b", b"d")
-    applier.apply(Delivery(FLEET, [delivered(1, {b"b": b"a-row-elsewhere", b"c": b"b"})], 1, ()))
-    reader = Reader(engine, applier.schema, b"b", b"d", 0, PageLimits())
-    away = NotHere(b"b", b"d")
-    assert reader.read(Read(1, (), [b"a"], [])) == away
-    assert reader.read(Read(1, (), [b"d"], [])) == away
-    for low, high in ((b"a", b"c"), (b"b", b""), (b"b", b"e")):
-        assert reader.read(Read(1, (), [], [Scan(low, high)])) == away
-    assert isinstance(reader.read(Read(1, (), [b"c"], [Scan(b"b", b"d")])), Rows)
-    assert reader.read(Read(1, (), [], [Scan(b"b", b"c", fetch=True)])) == away
-    assert isinstance(reader.read(Read(1, (), [], [Scan(b"c", b"d", fetch=True)])), Rows)
+    applier = opened(engine, *ranges)
+    applier.apply(Delivery(FLEET, [delivered(1, body)], 1, ()))
+    return Reader(engine, applier.schema, ranges, 0, PageLimits())
+
+
+def test_keys_of_other_ranges_are_refused():
+    reader = ranged({b"b": b"x", b"c": b"y"}, (b"b", b"d"), (b"m", b"p"))
+    for gets in ([b"a"], [b"d"], [b"c", b"e"], [b"m", b"p"]):
+        assert reader.read(Read(1, (), gets, [])) == NotHere()
+    for low, high in ((b"a", b"c"), (b"", b"")):
+        assert reader.read(Read(1, (), [], [Scan(low, high)])) == NotHere()
+    for low, high in ((b"b", b""), (b"b", b"e"), (b"b", b"q")):
+        assert reader.read(Read(1, (), [], [Scan(low, high, reverse=True)])) == NotHere()
+    assert isinstance(reader.read(Read(1, (), [b"c", b"m"], [Scan(b"b", b"d")])), Rows)
+
+
+def test_a_page_ends_where_what_is_served_ends():
+    reader = ranged({b"b": b"1", b"c": b"2", b"n": b"3"}, (b"b", b"d"), (b"m", b"p"))
+
+    def page(*scan, **more):
+        answer = reader.read(Read(1, (), [], [Scan(*scan, **more)]))
+        assert isinstance(answer, Rows)
+        return answer.pages[0].keys, answer.pages[0].resume
+
+    assert page(b"b", b"") == ([b"b", b"c"], b"d")
+    assert page(b"b", b"d") == ([b"b", b"c"], None)
+    assert page(b"c", b"z", limit=1) == ([b"c"], None)
+    assert page(b"m", b"n") == ([], None)
+    assert page(b"a", b"d", reverse=True) == ([b"c", b"b"], b"b")
+    assert page(b"c", b"d", reverse=True) == ([b"c"], None)
+    assert page(b"a", b"p", reverse=True) == ([b"n"], b"m")
+
+
+def test_rows_that_are_elsewhere_are_left_to_the_reader():
+    reader = ranged({b"b1": b"k1", b"b2": b"z2", b"b3": b"k3", b"k1": b"one", b"k3": b"three"}, (b"b", b"m"))
+    answer = reader.read(Read(1, (), [], [Scan(b"b", b"c", fetch=True)]))
+    assert isinstance(answer, Rows)
+    page = answer.pages[0]
+    assert page.keys == [b"k1", b"z2", b"k3"]
+    assert page.values == [b"one", None, b"three"]
+    assert page.entries == [b"b1", b"b2", b"b3"]
+    answer = reader.read(Read(1, (), [], [Scan(b"b", b"c", limit=2, fetch=True)]))
+    assert isinstance(answer, Rows)
+    assert (answer.pages[0].keys, answer.pages[0].resume) == ([b"k1", b"z2"], b"b2\x00"), "nobody knows z2's test yet"
 
 
 class Peer:
@@ -177,10 +210,10 @@ def test_parked_reads_leave_in_order_of_tau_and_expire():
 
 def test_gets_that_no_message_could_hold_are_answered_in_part():
     engine = MemoryEngine()
-    applier = Applier(engine)
+    applier = opened(engine)
     body = {row_key(number): bytes([number]) * 1000 for number in range(20)}
     applier.apply(Delivery(FLEET, [delivered(10, body)], 10, ()))
-    reader = Reader(engine, applier.schema, b"", b"", 0, PageLimits(gets_bytes_max=5_000))
+    reader = Reader(engine, applier.schema, EVERYTHING, 0, PageLimits(gets_bytes_max=5_000))
     keys = [row_key(number) for number in range(20)]
     answer = reader.read(Read(10, (), keys, [Scan(*ROWS)]))
     assert isinstance(answer, Rows)

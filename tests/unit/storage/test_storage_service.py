@@ -6,7 +6,7 @@ from random import Random
 
 import msgspec
 import pytest
-from storage_fleet import Ground
+from storage_fleet import Ground, commit_some, key, settle
 from storage_model import Model
 
 from tausql.protocol.storage import Read, ReadSchema, Rows, Scan, StaleSchema, StorageClient
@@ -15,14 +15,6 @@ from tausql.rpc.interface import Cause, Failure
 from tausql.storage.memory_engine import MemoryEngine
 
 STORAGES = ("storage-a", "storage-b", "storage-c")
-
-
-def key(number: int) -> bytes:
-    return bytes([0, 0, 0, 1]) + b"%06d" % number
-
-
-def settle(ground: Ground, seconds: float = 3.0) -> None:
-    ground.world.run(seconds)
 
 
 def check_everywhere(ground: Ground, names=STORAGES) -> None:
@@ -36,14 +28,6 @@ def check_everywhere(ground: Ground, names=STORAGES) -> None:
         page = answer.pages[0]
         assert list(zip(page.keys, page.values, strict=True)) == model.scan(b"", b"", last)
     assert len({ground.service(name).status()["state_hash"] for name in names}) == 1
-
-
-def commit_some(ground: Ground, chance: Random, count: int, pause: float = 0.002) -> None:
-    for _ in range(count):
-        stream = chance.randrange(len(ground.logs))
-        rows = {key(chance.randrange(40)): chance.choice([None, b"%d" % chance.randrange(1000)]) for _ in range(3)}
-        ground.commit(rows, stream)
-        ground.world.run(chance.uniform(0, pause))
 
 
 @pytest.mark.parametrize("streams", [1, 3])
@@ -212,7 +196,7 @@ def test_a_wiped_replica_behind_the_trim_point_takes_a_checkpoint(dead):
     ground.world.run(0.02)
     commit_some(ground, Random(11), 50)
     settle(ground, 5.0)
-    assert ground.service("storage-c").metrics.checkpoints_taken == 1
+    assert ground.service("storage-c").keeper.taken == 1
     check_everywhere(ground)
     assert ground.service("storage-c").ready() == (True, "")
 
@@ -230,16 +214,15 @@ def test_a_checkpoint_survives_the_death_of_its_source(monkeypatch):
     ground.engines["storage-a"] = MemoryEngine()
     ground.start("storage-a")
     for _ in range(10_000):
-        fetcher = ground.service("storage-a")._fetcher
+        fetcher = ground.service("storage-a").keeper.fetcher
         if fetcher is not None and fetcher.entries:
             break
         ground.world.run(0.0001)
     assert 0 < fetcher.entries < 300
-    first = fetcher._chosen
-    ground.kill(("storage-b", "storage-c")[first])
+    ground.kill(fetcher.peer)
     settle(ground, 5.0)
-    assert ground.service("storage-a").metrics.checkpoints_taken == 1
-    ground.start(("storage-b", "storage-c")[first])
+    assert ground.service("storage-a").keeper.taken == 1
+    ground.start(fetcher.peer)
     settle(ground, 5.0)
     check_everywhere(ground)
 

@@ -6,6 +6,7 @@ import pytest
 
 from tausql.protocol.crossbar import Subscribe
 from tausql.protocol.fleet import Member
+from tausql.protocol.ranges import EVERYTHING
 from tausql.rpc.interface import Cause, Failure
 from tausql.runtime.fleet import Neighbour
 from tausql.storage.subscription import NEARER_SECONDS, Subscription
@@ -64,7 +65,7 @@ class Ground:
         self.subscription = Subscription(
             self.host,
             self.crossbars,
-            lambda: Subscribe("", "me", b"", b"", 0, ()),
+            lambda: Subscribe("", "me", EVERYTHING, 0, ()),
             self.delivered.append,
             self._trimmed,
             5.0,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storage_model import KEYS, Model, deliveries, histories, keys, make_engine
+from storage_model import KEYS, Model, deliveries, histories, keys, make_engine, opened
 
+from tausql.protocol.ranges import EVERYTHING
 from tausql.protocol.storage import Read, Rows, Scan
-from tausql.storage.applier import Applier
 from tausql.storage.reads import PageLimits, Reader
 from tausql.storage.versions import key_of, tau_of, version_key
 
@@ -53,11 +53,11 @@ def test_reads_equal_the_reference(kind):
         @given(histories(), st.lists(st.integers(1, 4), max_size=4), st.data())
         def check(history, sizes, data):
             engine.clear()
-            applier = Applier(engine)
+            applier = opened(engine)
             limits = PageLimits(
                 bytes_max=data.draw(st.sampled_from([8, 1 << 20])), examined_max=data.draw(st.integers(1, 9))
             )
-            reader = Reader(engine, applier.schema, b"", b"", 0, limits)
+            reader = Reader(engine, applier.schema, EVERYTHING, 0, limits)
             for delivery in deliveries(history, sizes):
                 applier.apply(delivery)
                 reader.written()
@@ -96,11 +96,11 @@ def test_keys_with_many_versions(kind, tmp_path):
     history = [(1, {b"a": b"0", b"b": b"0", b"c": b"0"})]
     history += [(tau, {b"b": b"%d" % tau}) for tau in range(2, 60)]
     engine = make_engine(kind, tmp_path)
-    applier = Applier(engine)
+    applier = opened(engine)
     for delivery in deliveries(history, []):
         applier.apply(delivery)
     model = Model(history)
-    reader = Reader(engine, applier.schema, b"", b"", 0, PageLimits())
+    reader = Reader(engine, applier.schema, EVERYTHING, 0, PageLimits())
     for tau in (0, 1, 2, 5, 9, 10, 11, 30, 50, 59):
         for reverse in (False, True):
             whole: list = []
