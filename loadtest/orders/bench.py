@@ -7,6 +7,7 @@ and medians are compared. Both are asked over plain TCP on loopback, by the same
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import re
 import subprocess
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 
 from loadtest.measures import Run, cpu_seconds, median, memory_mib, percentile
@@ -24,6 +26,7 @@ from loadtest.orders import schema
 from loadtest.postgres import processes_of, programs, quorum_postgres
 from loadtest.tausql_fleet import Fleet, running_fleet
 
+CUT_ATTEMPTS = 60  # control plans nothing in the first seconds
 BATCH = 500  # orders a loading transaction: 1,500 rows, within the limit of 3,000
 
 
@@ -180,6 +183,25 @@ def measure(targets: list[Target], orders: int, runs: int, seconds: int) -> None
                 print(f"{said}: p50 {run.p50:.3f} ms, {run.rate:.0f}/s", flush=True)
 
 
+def target_of(fleet: Fleet, name: str) -> Target:
+    statement = "CREATE INDEX ASYNC {name} ON {columns}"
+    return Target(name, fleet.connection, fleet.environment, fleet.pids, statement)
+
+
+def cut(fleet: Fleet, shards: int) -> None:
+    """Cut the rows into so many storage shards, and wait until every replica has it so."""
+    control = next(entry for entry in fleet.processes() if "control" in str(entry["service"]))
+    page = f"http://{fleet.host}:{control['http_port']}/v1"
+    for key in schema.cuts(shards):
+        for _ in range(CUT_ATTEMPTS):
+            if httpx.post(f"{page}/shards/split", json={"key": key.hex()}, timeout=5.0).is_success:
+                break
+            time.sleep(0.5)
+        else:
+            raise RuntimeError(f"control does not cut at {key.hex()}")
+    time.sleep(2.0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shape", choices=("packed", "separate", "both"), default="both")
@@ -187,6 +209,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4, help="length of one pgbench run")
     parser.add_argument("--orders", type=int, default=5000, help="orders loaded before")
     parser.add_argument("--idle-seconds", type=float, default=60.0)
+    parser.add_argument("--streams", type=int, default=2)
+    parser.add_argument("--shards", type=int, default=1, help="storage shards the rows are cut into")
+    parser.add_argument("--beside-one", action="store_true", help="take turns with a fleet of one stream and one shard")
     options = parser.parse_args()
     with quorum_postgres() as port:
         connection = f"host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode=disable"
@@ -197,12 +222,18 @@ def main() -> None:
         prepare(postgres, options.orders)
         for shape in ("packed", "separate") if options.shape == "both" else (options.shape,):
             postgres.results.clear()
-            with running_fleet(shape) as fleet:
-                statement = "CREATE INDEX ASYNC {name} ON {columns}"
-                target = Target(f"TauSQL {shape}", fleet.connection, fleet.environment, fleet.pids, statement)
+            with contextlib.ExitStack() as fleets:
+                fleet = fleets.enter_context(running_fleet(shape, "--streams", str(options.streams)))
+                target = target_of(fleet, f"TauSQL {shape}")
                 prepare(target, options.orders)
-                measure([postgres, target], options.orders, options.runs, options.seconds)
-                report(postgres, [target])
+                cut(fleet, options.shards)
+                targets = [target]
+                if options.beside_one:
+                    one = fleets.enter_context(running_fleet(shape, "--streams", "1"))
+                    targets.append(target_of(one, f"TauSQL {shape}, one stream, one shard"))
+                    prepare(targets[1], options.orders)
+                measure([postgres, *targets], options.orders, options.runs, options.seconds)
+                report(postgres, targets)
                 share, first = idle(fleet, options.idle_seconds)
                 print(f"\n{target.name}: start {fleet.start_seconds:.1f} s, idle CPU {share:.2f} % of a core, ", end="")
                 print(f"first statement after {options.idle_seconds:.0f} s idle {first:.1f} ms")

@@ -10,6 +10,9 @@ import random
 import string
 from datetime import UTC, datetime, timedelta
 
+from tausql.protocol.keys import KeyKind, key_encoder, relation_prefix
+from tausql.protocol.placing import FIRST_CLUSTER, FIRST_RELATION
+
 TABLES = (
     "CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL, status varchar(20) NOT NULL,"
     " total numeric(12,2) NOT NULL, created timestamptz NOT NULL)",
@@ -73,3 +76,13 @@ def item_rows(number: int, chance: random.Random) -> list[tuple[object, ...]]:
         )
         for line in range(ITEMS_PER_ORDER)
     ]
+
+
+def cuts(shards: int) -> list[bytes]:
+    """Keys that cut the rows into `shards` shards (1 to 4): between the two tables, then in the middle of each."""
+
+    def middle(relation: int) -> bytes:
+        return key_encoder(relation_prefix(FIRST_CLUSTER, relation), [KeyKind.integer])([1 << 62])
+
+    items = FIRST_RELATION + 1
+    return [relation_prefix(FIRST_CLUSTER, items), middle(items), middle(FIRST_RELATION)][: shards - 1]

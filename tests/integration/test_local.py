@@ -49,7 +49,7 @@ def test_single_shape_restarts_with_its_data(folder: Path) -> None:
     fleet = start(folder, "single", plaintext=False)
     try:
         assert [entry["service"] for entry in fleet.processes()] == [
-            "timekeeper+journal+adjudicator+crossbar+storage+processor+frontend"
+            "timekeeper+journal+adjudicator+crossbar+storage+processor+frontend+control"
         ]
         with session(fleet) as connection:
             connection.execute("CREATE TABLE kept (id int PRIMARY KEY, name text)")

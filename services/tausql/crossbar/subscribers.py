@@ -155,12 +155,12 @@ class Deliveries:
         self,
         fleet: str,
         ring: Ring,
-        records_max: int = DELIVERY_RECORDS_MAX,
+        records_max: int = 0,
         bytes_max: int = DELIVERY_BYTES_MAX,
     ) -> None:
         self._fleet = fleet
         self._ring = ring
-        self._records_max = records_max
+        self._records_max = records_max or DELIVERY_RECORDS_MAX
         self._bytes_max = bytes_max
         self._made: dict[tuple[int, int, RangeSet], _Made] = {}
 

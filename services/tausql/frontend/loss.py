@@ -7,6 +7,9 @@ The rule above all others: no error that says "nothing happened" for what may ha
     the connection broke      an announcement may have been lost with it: only what cannot have committed is 40001
 
 Where nothing was committed and nothing of the answer sent, the request is simply run again, elsewhere.
+
+A client may have asked for more before it was answered. A processor whose connection broke may have gone on to any of
+that, so the same is asked of every request, not of the first alone.
 """
 
 from __future__ import annotations
@@ -85,7 +88,7 @@ def plan_of(situation: Situation) -> Plan | None:
     error = backend.error_response(lost_with_processor() if sure else unknown_with_processor())
     told = situation.tail.kind == _ERROR
     plan = Plan(lost, transaction_lost=True)
-    ready, others = _give_up(plan, requests, lost)
+    ready, others = _give_up(plan, situation, lost, sure)
     plan.answer = (b"" if told else error) + ready + others
     return plan
 
@@ -93,7 +96,7 @@ def plan_of(situation: Situation) -> Plan | None:
 def _announced(situation: Situation, note: CommitNote) -> Plan | None:
     """A commit is, or has been, under way. Whatever it has come to, no transaction is open."""
     plan = Plan(settings=note.settings)
-    ready, others = _give_up(plan, situation.requests, Lost.nothing)
+    ready, others = _give_up(plan, situation, Lost.nothing, situation.clean)
     withheld, after = situation.withheld, situation.after
     if note.final:
         behind = others  # the request is over with its success
@@ -121,17 +124,18 @@ def _announced(situation: Situation, note: CommitNote) -> Plan | None:
     return plan
 
 
-def _give_up(plan: Plan, requests: Requests, lost: Lost) -> tuple[bytes, bytes]:
+def _give_up(plan: Plan, situation: Situation, lost: Lost, sure: bool) -> tuple[bytes, bytes]:
     """End the first request, behind its error: what the client gets for it, and for further ones. `plan` gets how its
-    stream goes on."""
-    remainder = requests.remainder()
+    stream goes on. sure: nothing else that the client has asked for has been committed."""
+    again = sure or _only_reads_follow(situation)
+    remainder = situation.requests.remainder(again)
     plan.replay = remainder.replay
     plan.swallow = remainder.swallow
     ready = _READY[lost]
     if not remainder.terminated:
         plan.skipping = True
         return b"", b""
-    error = backend.error_response(lost_with_processor())
+    error = backend.error_response(lost_with_processor() if again else unknown_with_processor())
     others = (error + ready) * remainder.others
     if remainder.open:
         plan.skipping = True
@@ -142,15 +146,35 @@ def _give_up(plan: Plan, requests: Requests, lost: Lost) -> tuple[bytes, bytes]:
 def _nothing_committed(situation: Situation) -> bool:
     if situation.clean:
         return True
-    requests = situation.requests
-    if requests.copying:
+    if situation.requests.copying:
         return True
-    first = requests.first()
-    said = None if first is None else texts(first, situation.statements)
-    if only_reads(said):
-        return True
-    # Outside a block, the end of the request commits; within one, COMMIT does.
-    return (situation.base != _IDLE or not requests.terminated) and not may_end_block(said)
+    whole, unfinished = _said(situation)
+    if whole is None:
+        return False
+    if situation.base != _IDLE and not any(map(may_end_block, (*whole, unfinished))):
+        return True  # it all was within the block
+    # Outside a block, the end of each request commits.
+    return all(map(only_reads, whole)) and _harmless(unfinished)
+
+
+def _only_reads_follow(situation: Situation) -> bool:
+    """True if what the client has asked for after its first request is as good run twice as once."""
+    whole, unfinished = _said(situation)
+    return whole is not None and all(map(only_reads, whole[1:])) and _harmless(unfinished)
+
+
+def _harmless(unfinished: list[str] | None) -> bool:
+    """What has not come to its end commits only if it says so."""
+    return only_reads(unfinished) or not may_end_block(unfinished)
+
+
+def _said(situation: Situation) -> tuple[list[list[str] | None] | None, list[str] | None]:
+    """The texts of all whole requests, and of the one that is not; None where they cannot be told."""
+    requests, statements = situation.requests, situation.statements
+    whole, unfinished = requests.whole(), requests.unfinished()
+    if whole is None or unfinished is None:
+        return None, None
+    return [texts(one, statements) for one in whole], texts(unfinished, statements)
 
 
 def _ends_block(situation: Situation) -> bool:

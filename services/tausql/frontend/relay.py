@@ -47,6 +47,7 @@ class RemoteSession(asyncio.Protocol):
     """A `SessionIn` whose processor is at the other end of a TCP connection."""
 
     __slots__ = (
+        "_aside",
         "_asked",
         "_asked_at",
         "_base",
@@ -110,6 +111,7 @@ class RemoteSession(asyncio.Protocol):
         self._requests: Requests | None = None
         self._swallow = 0  # bytes of the client's to drop
         self._moving = False
+        self._aside: _Aside | None = None  # while it moves away from a processor that is still there
         self._held: list[bytes] = []  # what the client sent while we move; it is paused, so that is one read at most
         # What the processor says to us.
         self._notes = NoteReader()
@@ -234,6 +236,9 @@ class RemoteSession(asyncio.Protocol):
         while True:
             if at:
                 self._pass(data[:at])
+                if self._aside is not None:
+                    self._aside.data += data[at:]
+                    return
             try:
                 body, data = self._notes.feed(data[at:])
                 if body is None:
@@ -244,6 +249,9 @@ class RemoteSession(asyncio.Protocol):
             except (NoteBroken, msgspec.DecodeError) as error:
                 log.error("a processor's note cannot be read", processor=self.processor, reason=str(error))
                 self.cut()
+                return
+            if self._aside is not None:
+                self._aside.data += data
                 return
             if not data:
                 return
@@ -332,6 +340,7 @@ class RemoteSession(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._metrics.relays -= 1
         self._transport = None
+        self._aside = None
         if self.ended or self._leaving or self.told.farewell:
             self.ended = True
             self._mover.gone(self)
@@ -344,8 +353,8 @@ class RemoteSession(asyncio.Protocol):
         clean = error is None and not self._paused and not self._cut
         settled = self._requests is None and self._tail.status != 0
         self._out.pause_reading()
-        if clean or settled or self.told.note is not None:
-            self._lost(clean)
+        if clean or settled or (self.told.note is not None and self._requests is None):
+            self._lost(clean)  # for one request that is announced there is nothing to be proven
         else:
             self._moving = True  # what the client sends is held
             self._mover.when_proven(self, self._lost)
@@ -394,6 +403,11 @@ class RemoteSession(asyncio.Protocol):
         """It was to move, and goes on where it is. Idle, as it was."""
         self._moving = False
         self._tail.status = _IDLE
+        aside, self._aside = self._aside, None
+        if aside is not None and self._transport is not None:
+            self._transport.set_protocol(self)
+            if aside.data:
+                self.data_received(aside.data)
         self._go_on(b"")
 
     def _move_if_idle(self) -> None:
@@ -401,6 +415,9 @@ class RemoteSession(asyncio.Protocol):
         if told.move_wanted and self._tail.status == _IDLE and not (self.ended or self.carried.immovable):
             told.move_wanted = False
             self.hold()
+            if self._transport is not None:
+                self._aside = _Aside(self)
+                self._transport.set_protocol(self._aside)
             self._mover.drained(self)
 
     @property
@@ -416,6 +433,7 @@ class RemoteSession(asyncio.Protocol):
             self._metrics.relays -= 1
         self._metrics.relays += 1
         self._transport = transport
+        self._aside = None
         transport.set_write_buffer_limits(self._write_buffer_bytes)
         transport.set_protocol(self)
         self._paused = self._cut = self._moving = False
@@ -454,3 +472,22 @@ class RemoteSession(asyncio.Protocol):
                 self.feed(data)
         if not self.ended:
             self._out.resume_reading()
+
+
+class _Aside(asyncio.Protocol):
+    """Hears a processor out that `session`, idle, is moving away from. It may still say goodbye, for its own reasons;
+    that is for the client only if the session stays."""
+
+    __slots__ = ("_session", "data")
+
+    def __init__(self, session: RemoteSession) -> None:
+        self._session = session
+        self.data = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        if len(self.data) > KEPT_BYTES_MAX:
+            self._session.cut()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._session.connection_lost(error)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from struct import Struct
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class Remainder(NamedTuple):
     """What is left of a client's stream once its first unanswered request has been given up."""
 
     terminated: bool  # the client has said the whole request: it may be told that it is over
-    others: int  # further requests of which the bytes are gone: each has to be answered by an error, too
+    others: int  # further requests that cannot be run again: each has to be answered by an error, too
     open: bool  # the client is in the midst of a request (the first, unless `terminated`) that can only fail
     replay: bytes  # for the next processor
     swallow: int  # bytes of a message still to come, whose beginning is gone
@@ -149,13 +150,31 @@ class Requests:
     def terminated(self) -> bool:
         return bool(self._ends)
 
-    def remainder(self) -> Remainder:
+    def whole(self) -> list[bytes] | None:
+        """The bytes of each whole request, oldest first; None if they are gone."""
+        kept = self._kept
+        if kept is None:
+            return None
+        starts = [self._first, *self._ends]
+        return [bytes(kept[start - self._first : end - self._first]) for start, end in pairwise(starts)]
+
+    def unfinished(self) -> bytes | None:
+        """The bytes of what has come of the last request, which is not whole; None if they are gone."""
+        kept = self._kept
+        if kept is None:
+            return None
+        return bytes(kept[self._ends[-1] - self._first :]) if self._ends else bytes(kept)
+
+    def remainder(self, again: bool = True) -> Remainder:
+        """again: further whole requests may be run by the next processor. Else each has to be answered by an error."""
         ends, kept = self._ends, self._kept
         if kept is None:
             # A Query is a whole request: once the rest of it has been dropped, nothing more is to come.
             query = bool(self._missing) and self._kind == _QUERY and not self._open
             count = len(ends) + query
             return Remainder(count > 0, max(count - 1, 0), self._open or not count, self._head, self._missing)
+        if ends and not again:
+            return Remainder(True, len(ends) - 1, False, bytes(kept[ends[-1] - self._first :]), 0)
         if ends:
             return Remainder(True, 0, False, bytes(kept[ends[0] - self._first :]), 0)
         return Remainder(False, 0, True, bytes(kept[self._boundary - self._first :]), 0)

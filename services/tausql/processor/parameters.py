@@ -7,8 +7,9 @@ lasts to the transaction's end only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from tausql.processor.session_values import SessionValues
 from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.types.session_format import SessionFormat, checked_date_style, checked_interval_style
 
@@ -99,33 +100,6 @@ VALUE_CHARACTERS_MAX = 8_192
 NAME_CHARACTERS_MAX = 63
 
 
-class SessionValues(Mapping[str, str]):
-    """One session's values by lower-case name: its own where they are not what everybody has. Ten thousand sessions
-    that have changed nothing keep nothing."""
-
-    __slots__ = ("_own",)
-
-    def __init__(self, user: str) -> None:
-        self._own = {"session_authorization": user}
-
-    def put(self, name: str, value: str) -> None:
-        if _VALUES.get(name) == value:
-            self._own.pop(name, None)
-        else:
-            self._own[name] = value
-
-    def __getitem__(self, name: str) -> str:
-        value = self._own.get(name)
-        return value if value is not None else _VALUES[name]
-
-    def __iter__(self) -> Iterator[str]:
-        yield from _VALUES
-        yield from (name for name in self._own if name not in _VALUES)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
 class SessionParameters:
     """One session's parameters. `values` is what current_setting() reads: names as in `SHOW ALL`, lower case.
 
@@ -156,7 +130,7 @@ class SessionParameters:
         self.format = SessionFormat()
         self.values_changed = False  # since whoever reports them looked
         self.durable_changed = False  # a transaction that set some has committed, since whoever carries them looked
-        self.values = SessionValues(user)
+        self.values = SessionValues(_VALUES, {"session_authorization": user})
         self.search_path: tuple[str, ...] = _DEFAULT_PATH
 
     # --- what clients and statements do --------------------------------------------------------------------------

@@ -7,15 +7,11 @@ protocol's counter-examples: a tail on one disk, a wiped disk that voted, a hold
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from tausql.protocol.adjudicator import Commit, RangeTaken, Settle, TakeRange, Vote, Voted
 from tausql.protocol.journal import Append, Kind
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.world import Process, World
 
-OVERTAKEN: tuple[type, ...] = (Commit, Vote, Voted, Settle, TakeRange, RangeTaken)
-OVERTAKEN_SHARE = 0.4  # of those messages, while they are
 TRIES_MAX = 400
 TRY_SECONDS = 0.001
 
@@ -27,10 +23,7 @@ class Ambushes:
         self._world = world
         self._fleet = fleet
         self._late: list[str] = []  # journals that the next EpochStart reaches after what follows it
-        self._overtaken: type | None = None  # messages that arrive after what is sent long after them
         self._hear_starts()
-        for kind in OVERTAKEN:
-            self._hear(kind)
         self.kinds: list[tuple[str, Callable[[], bool], int]] = [
             ("lonely tail", self._lonely_tail, 5),
             ("zombie", self._zombie, 2),
@@ -39,7 +32,8 @@ class Ambushes:
             ("outvoted disk", self._outvoted_disk, 1),
             ("slow request", self._slow_request, 2),
             ("checkpoint torn", self._checkpoint_torn, 3),
-            ("overtaken", self._overtake, 3),
+            ("taking torn", self._taking_torn, 2),
+            ("one zone of storage alone", self._one_zone_alone, 1),
         ]
 
     def _hear_starts(self) -> None:
@@ -64,41 +58,6 @@ class Ambushes:
             self._world.at(0.0002, None, over)
 
         links.observers[Append] = heard
-
-    def _hear(self, kind: type) -> None:
-        """Make messages of a kind late, one by one, while they are to be overtaken."""
-        links = self._world.links
-        before = links.observers.get(kind)
-
-        def heard(speaker: str, message: Any) -> None:
-            if before is not None:
-                before(speaker, message)
-            if self._overtaken is not kind or self._world.random.random() >= OVERTAKEN_SHARE:
-                return
-            seconds = self._world.random.choice((0.03, 0.1, 0.45))
-            pairs = [(speaker, other.name) for other in self._fleet.processes("adjudicator") if other.name != speaker]
-            links.late.update((pair, seconds) for pair in pairs)
-
-            def over() -> None:
-                for pair in pairs:
-                    links.late.pop(pair, None)
-
-            self._world.at(0.00001, None, over)
-
-        links.observers[kind] = heard
-
-    def _overtake(self) -> bool:
-        """What adjudicators are asked, tell each other or answer each other comes late: after the question what became
-        of it, after the vote has expired, after the next epoch has begun."""
-        if self._overtaken is not None:
-            return False
-        self._overtaken = self._world.random.choice(OVERTAKEN)
-
-        def over() -> None:
-            self._overtaken = None
-
-        self._world.at(self._world.random.uniform(0.3, 1.5), None, over)
-        return True
 
     def _hunted(self) -> tuple[int, Process | None]:
         """A stream, and who holds it."""
@@ -277,28 +236,71 @@ class Ambushes:
         return True
 
     def _checkpoint_torn(self) -> bool:
-        """A storage replica comes back without its disk, and dies again while it takes a checkpoint."""
-        if not self._fleet.shape.trims or not self._fleet.storages_whole():
-            return False
-        process = self._world.random.choice(self._fleet.processes("storage"))
-        process.kill()
-        process.wipe()
-        self._restart_later(process, 0.01)
+        """A storage replica dies while it takes a checkpoint: the next that does, or one that comes back without its
+        disk."""
+        trimmed = any(state["trim_seq"] for one in self._fleet.services("journal")
+                      for state in one.status()["streams"].values())  # fmt: skip
+        watched = self._fleet.processes("storage")
+        if trimmed and self._fleet.storages_whole():
+            process = self._world.random.choice(watched)
+            process.kill()
+            process.wipe()
+            self._restart_later(process, 0.01)
+            watched = [process]
         left = 5 * TRIES_MAX
 
         def look() -> None:
             nonlocal left
             left -= 1
-            service = process.services
-            fetcher = service.keeper.fetcher if service is not None else None
-            if fetcher is not None and fetcher.entries:
-                self._world.mark("a checkpoint was torn")
-                process.kill("killed while it takes a checkpoint")
-                self._restart_later(process, self._soon())
-            elif left > 0:
-                self._world.at(TRY_SECONDS if fetcher is None else TRY_SECONDS / 10, None, look)
+            soon = False
+            for process in watched:
+                fetcher = process.services.keeper.fetcher if process.services is not None else None
+                if fetcher is None:
+                    continue
+                if fetcher.entries:
+                    self._world.mark("a checkpoint was torn")
+                    process.kill("killed while it takes a checkpoint")
+                    self._restart_later(process, self._soon())
+                    return
+                soon = True
+            if left > 0:
+                self._world.at(TRY_SECONDS / 10 if soon else TRY_SECONDS, None, look)
 
         self._world.at(0.02, None, look)
+        return True
+
+    def _taking_torn(self) -> bool:
+        """The next storage replica that takes a range, besides what it has, dies with a part of it."""
+        left = TRIES_MAX
+
+        def look() -> None:
+            nonlocal left
+            left -= 1
+            for process in self._fleet.processes("storage"):
+                keeper = process.services.keeper if process.services is not None else None
+                if keeper is not None and keeper.fetcher is not None and keeper.fetcher.entries and not keeper.lost:
+                    self._world.mark("a range that was being taken was torn")
+                    process.kill("killed while it takes a range")
+                    self._restart_later(process, self._soon())
+                    return
+            if left > 0:
+                self._world.at(5 * TRY_SECONDS, None, look)
+
+        look()
+        return True
+
+    def _one_zone_alone(self) -> bool:
+        """All storage but that of one zone, or just that, is away for longer than it is waited for, and comes back as it
+        was."""
+        zones = sorted({member.zone for member in self._fleet.members["storage"]})
+        if not self._fleet.shape.trims or len(zones) < 2 or not self._fleet.storages_whole():
+            return False
+        alone = self._world.random.choice(zones)
+        seconds, others = self._world.random.uniform(3.0, 5.0), self._world.random.random() < 0.5
+        for process in self._fleet.processes("storage"):
+            if (process.zone != alone) == others:
+                process.kill("killed with storage of whole zones")
+                self._restart_later(process, seconds)
         return True
 
     def _bounce(self, process: Process) -> None:

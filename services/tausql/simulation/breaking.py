@@ -54,7 +54,7 @@ def take_out(guard: Guard) -> Callable[[], None]:
     for place, edits in places.items():
         owner, name = _owner(place)
         function = inspect.getattr_static(owner, name)
-        changed = property(edited(function.fget, edits)) if isinstance(function, property) else edited(function, edits)
+        changed = edited(function, edits)
         old.append((owner, name, function))
         new.append((owner, name, changed))
         if inspect.isfunction(function) and inspect.ismodule(owner):

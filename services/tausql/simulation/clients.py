@@ -48,7 +48,9 @@ class Snapshot(NamedTuple):
 class Ledger:
     """All attempts of a run, the lists they work on, and the next unique value."""
 
-    def __init__(self, keys: int) -> None:
+    def __init__(self, keys: int, thoughtful: float = 0.01, widths: tuple[int, ...] = (1, 1, 2, 3)) -> None:
+        self.thoughtful = thoughtful  # the share of transactions that take a while
+        self.widths = widths  # of transactions, in keys
         self.attempts: list[Attempt] = []
         self.next_value = 0
         self.keys = [f"k{number}" for number in range(keys)]  # in use
@@ -120,7 +122,7 @@ class Client:
         if self._ledger.snapshots and chance.random() < 0.08:
             self._look_again(chance.choice(self._ledger.snapshots))
             return
-        keys = chance.sample(self._ledger.keys, min(len(self._ledger.keys), chance.choice((1, 1, 2, 3))))
+        keys = chance.sample(self._ledger.keys, min(len(self._ledger.keys), chance.choice(self._ledger.widths)))
         appended = [key for key in keys if chance.random() < 0.6]
         shared = [key for key in keys if key not in appended and appended and chance.random() < 0.4]
         Round(self, keys, appended, shared).start()
@@ -241,7 +243,7 @@ class Round:
             self._client._ledger.snapshots.append(Snapshot(self._tau_start, tuple(self._keys), lists))
         if not self._appended:
             self._end("ok")
-        elif chance.random() < 0.01:  # somebody thinks it over: takeovers and other commits come between
+        elif chance.random() < self._client._ledger.thoughtful:  # takeovers and other commits come between
             self._process.later(chance.uniform(0.02, 1.3), self._send_commit)
         else:
             self._send_commit()

@@ -47,8 +47,11 @@ class ClockFaults:
         self._world.at(self._world.random.expovariate(1 / seconds), None, self._wander)
 
     def _one(self) -> Process:
-        """Any process, those of clients among them."""
-        return self._world.random.choice(list(self._world.processes.values()))
+        """Any process, those of clients among them; one in three of those that give out taus or tell what is so."""
+        processes = list(self._world.processes.values())
+        if self._world.random.random() < 1 / 3:
+            processes = [process for process in processes if process.answers]
+        return self._world.random.choice(processes)
 
     def _drift(self) -> bool:
         for process in self._world.processes.values():

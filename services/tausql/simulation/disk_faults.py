@@ -90,11 +90,13 @@ class DiskFaults:
         return True
 
     def _disk_full(self) -> bool:
-        """One journal's disk has no room, or a majority's."""
+        """One journal's disk has no room, or a majority's. What was full before has no less room than it had."""
         journals = self._fleet.processes("journal")
-        full = self._world.random.sample(journals, self._world.random.choice((1, 1, len(journals) // 2 + 1)))
+        full = self._world.random.sample(journals, self._world.random.choice((1, len(journals) // 2 + 1)))
+        if any(process.disk.capacity < NO_LIMIT for process in full):
+            return False
         for process in full:
-            process.disk.capacity = process.disk.used
+            process.disk.capacity = process.disk.used + self._reserve_missing(process)
             process.died_of = ""
             self._world.note(f"{process.name} has no room on its disk")
 
@@ -106,6 +108,11 @@ class DiskFaults:
 
         self._world.at(self._length(), None, over)
         return True
+
+    def _reserve_missing(self, process: Process) -> int:
+        """What a replica that has just been out of room has not yet had the time to lay by again."""
+        reserve = process.disk.files.get("reserve")
+        return max(0, self._fleet.shape.journal.reserve_bytes - (reserve.size if reserve is not None else 0))
 
     def _store_full(self) -> bool:
         """It serves what it has, for a while; a real one then leaves and comes back to look."""

@@ -58,6 +58,9 @@ class Faults:
         return some if len(some) >= KINDS_MIN else chance.sample(list(kinds), KINDS_MIN)
 
     def _named(self, kinds: Sequence[Kind], wanted: Sequence[str]) -> list[Kind]:
+        unknown = set(wanted) - {name for name, _, _ in kinds}
+        if unknown:
+            raise ValueError(f"no such kind of fault in this run: {', '.join(sorted(unknown))}")
         named = [kind for kind in kinds if kind[0] in wanted]
         others = [kind for kind in kinds if kind[0] not in wanted]
         return named + self._world.random.sample(others, max(0, KINDS_MIN - len(named)))

@@ -17,7 +17,6 @@ from tausql.simulation.disk import SimulatedDisk
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.world import Process
 
-
 LIE_SECONDS = 10.0
 
 
@@ -113,6 +112,9 @@ class JournalDisks:
                     world.mark("a learner has rejoined")
                 known = {}
             states = service._store.streams
+            for state in states.values():
+                above = state.promised >= state.last_epoch
+                check(I2, above, "a log above its promise", replica=name, stream=state.stream)
             for stream, before in known.items():
                 self._compare(name, stream, before, states.get(stream))
                 now = states[stream]

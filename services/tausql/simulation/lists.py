@@ -22,7 +22,8 @@ class Lists:
 
     def __init__(self, context: Context, keys: int = KEYS) -> None:
         self._context = context
-        self.ledger = Ledger(keys)
+        chance = context.chance.choice
+        self.ledger = Ledger(keys, chance((0.01, 0.01, 0.15)), chance(((1, 1, 2, 3), (1, 1, 2, 3), (2, 3, 4))))
         self.clients: list[Client] = []
         self._last: Round | None = None
         self._last_reads = 0

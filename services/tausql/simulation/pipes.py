@@ -137,6 +137,11 @@ class Pipe:
     def set_protocol(self, protocol: Any) -> None:
         self.protocol = protocol
 
+    @property
+    def unread(self) -> bool:
+        """Bytes have come in that the process has not read."""
+        return self._unread_bytes > 0
+
     # --- the kernel: to the other side ---------------------------------------------------------------------------
 
     def _transmit(self, item: Item) -> None:

@@ -25,8 +25,8 @@ class Plans:
         self._world = world
         self._fleet = fleet
         self.cuts: list[bytes] = [relation_prefix(1, 16_384 + number) for number in range(TABLES)]
-        self.cuts += [key_of((f"k{number}",)) for number in range(1, 6)]
-        self.cuts.append(relation_prefix(1, RELATION))
+        self._keys = [relation_prefix(1, RELATION), *(key_of((f"k{number}",)) for number in range(1, 6))]
+        self.cuts += self._keys
         self.kinds: list[Kind] = [
             ("ranges move", self._move_ranges, 4),
             ("a stream is added", self._add_stream, 1),
@@ -40,15 +40,16 @@ class Plans:
         chance = self._world.random
         if chance.random() < 0.8:
             self._move_ranges()
-        if chance.random() < 0.5:
-            self._prefer()
-        if chance.random() < 0.5:
+        if chance.random() < 0.75:  # else one process soon holds all streams, and votes are given within it
+            self._deal()
+        if chance.random() < 0.6:
             self._change_shards()
 
     def _pieces(self, most: int) -> list[tuple[bytes, bytes]]:
         """All keys, cut at random."""
         chance = self._world.random
-        cuts = sorted(chance.sample(sorted(set(self.cuts)), chance.randint(0, most - 1)))
+        among = sorted(set(self.cuts if chance.random() < 0.5 else self._keys))  # tables, or keys of one
+        cuts = sorted(chance.sample(among, chance.randint(0, min(most, len(among)) - 1)))
         return list(zip([b"", *cuts], [*cuts, b""], strict=True))
 
     def _move_ranges(self) -> bool:
@@ -94,6 +95,12 @@ class Plans:
         )
         self._say("streams", [str(streams)])
         return True
+
+    def _deal(self) -> None:
+        """Streams to processes by turns."""
+        names = [member.name for member in self._fleet.members["adjudicator"]]
+        turns = {stream: stream % len(names) for stream in range(self._fleet.wanted.streams)}
+        self._fleet.want(preferred={stream: (*names[at:], *names[:at]) for stream, at in turns.items()})
 
     def _prefer(self) -> bool:
         names = [member.name for member in self._fleet.members["adjudicator"]]

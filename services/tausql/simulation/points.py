@@ -15,11 +15,12 @@ SHARE = 0.4  # of all points, in a run that has any
 MARK = "point: "  # before its name, what a hit is counted under
 
 
-def drawn(chance: random.Random) -> dict[str, float]:
-    """How likely each point is; those not named are never hit. Some only, so that what one hides others show."""
+def drawn(chance: random.Random, often: float = 1.0) -> dict[str, float]:
+    """How likely each point is; those not named are never hit. Some only, so that what one hides others show. often:
+    less for a long life."""
     if chance.random() < 0.3:
         return {}
-    return {point: chance.choice(CHANCES) for point in POINTS if chance.random() < SHARE}
+    return {point: chance.choice(CHANCES) * often for point in POINTS if chance.random() < SHARE}
 
 
 class Points:

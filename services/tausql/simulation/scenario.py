@@ -26,6 +26,7 @@ from tausql.simulation.clock_faults import ClockFaults
 from tausql.simulation.disk_faults import DiskFaults
 from tausql.simulation.faults import Faults, NetworkFaults, ProcessFaults
 from tausql.simulation.fleet import SimulatedFleet
+from tausql.simulation.interruptions import Interruptions
 from tausql.simulation.layout import ONE_REGION, TWO_REGIONS, distances, widened
 from tausql.simulation.lists import Lists
 from tausql.simulation.plans import Plans
@@ -162,6 +163,7 @@ def _run(world: World, choices: Choices, running: list[Workload], seen: dict[str
         *disks.kinds,
         *clocks.kinds,
         *Ambushes(world, fleet).kinds,
+        *Interruptions(world, fleet).kinds,
         *changes.kinds,
         *plans.kinds,
     ]

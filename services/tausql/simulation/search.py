@@ -6,8 +6,8 @@ import logging
 import time
 from dataclasses import dataclass
 
-from tausql.simulation.breaking import GUARDS, take_out, without
-from tausql.simulation.scenario import Choices, run
+from tausql.simulation.breaking import GUARDS, take_out
+from tausql.simulation.scenario import Choices, run, run_one
 
 FIRST_SEED = 1
 
@@ -38,8 +38,7 @@ def find(guard: str, seeds_max: int, seconds: float = 0.0, first: int = FIRST_SE
     virtual = 0.0
     anyway: list[int] = []
     for seed in range(first, first + seeds_max):
-        with without(guard):
-            verdict = run(seed, choices)
+        verdict = run_one(seed, choices, guard)
         virtual += verdict.virtual_seconds
         if verdict.failure:
             if run(seed, choices).failure:

@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 from tausql.adjudicator import lookback
 from tausql.adjudicator.settings import AdjudicatorSettings
+from tausql.crossbar import subscribers
 from tausql.crossbar.settings import CrossbarSettings
-from tausql.journal import tails
+from tausql.journal import rejoin, tails
 from tausql.journal.settings import JournalSettings
 from tausql.processor import jobs
 from tausql.simulation import points
@@ -68,7 +69,7 @@ def shape_of(chance: random.Random, pace: Pace = "fast") -> Shape:
     shape.clocks_lie = chance.random() < 0.15
     shape.start_seconds = chance.choice((0.0, 0.0, 0.3, 1.0))
     shape.more = {service: 1 for service in ("adjudicator", "storage") if chance.random() < 0.25}
-    shape.points = points.drawn(chance)
+    shape.points = points.drawn(chance, 1.0 if pace == "fast" else 0.02)
     if pace == "fast":  # next to no memory for conflicts, and replicas that are waited for no longer than a pause
         history = chance.choice((8_000, 256 * MIB, 256 * MIB, 256 * MIB))
         shape.adjudicator = shape.adjudicator.model_copy(update={"history_bytes_max": history})
@@ -132,10 +133,11 @@ def _fast(chance: random.Random, trims: bool) -> Shape:
 
 def _slow(chance: random.Random) -> Shape:
     """A real fleet's settings, with two exceptions: segments are small, for those of a journal that hardly anybody
-    writes to would be full in days; and standbys look less often, which is half of what an idle fleet costs here."""
+    writes to would be full in days; and standbys look, and limits are extended, less often, which is most of what an
+    idle fleet costs here."""
     return Shape(
         JournalSettings(segment_bytes_max=chance.choice((16, 64)) * KIB, reserve_bytes=64 * KIB, spare_bytes=128 * KIB),
-        AdjudicatorSettings(standby_seconds=1.0),
+        AdjudicatorSettings(standby_seconds=1.0, limit_ahead_micros=2_500_000, limit_seconds_between=1.0),
         CrossbarSettings(),
         StorageSettings(),
         chance.choice((500, 5_000)),
@@ -154,7 +156,8 @@ def small_parts(chance: random.Random, pace: Pace = "fast") -> Iterator[None]:
     """While inside, what a real fleet sends in one part goes in many; and, at the fast pace, jobs wait for seconds
     where they would wait for minutes."""
     constants: tuple[tuple[Any, str, tuple[int | float, ...]], ...]
-    constants = ((peers, "PART_BYTES", (64, 256 * KIB)), (tails, "PART_BYTES_MAX", (512, 256 * KIB)),
+    constants = ((peers, "PART_BYTES", (64, 256 * KIB)), (tails, "PART_BYTES_MAX", (512, 256 * KIB)), (rejoin, "PART_BYTES_MAX", (300, MIB)),
+                 (subscribers, "DELIVERY_RECORDS_MAX", (3, 1_000)),
                  (lookback, "SPAN_MAX", (2, 1024)),
                  (jobs, "BATCH_ROWS_MAX", (2, 5, 1000)), (jobs, "BATCH_ROWS_MIN", (1, 10)))  # fmt: skip
     if pace == "fast":

@@ -31,6 +31,7 @@ from tausql.simulation.world import Process, World
 USER, DATABASE, PASSWORD = "admin", "postgres", "secret"
 PROCESSORS, FRONTENDS = 3, 2
 WATCH_SECONDS = 0.5
+COMMITS_MAX = 30
 
 
 class Frontend:
@@ -86,6 +87,7 @@ class SqlFleet:
         for process in (*self.processors, *self.frontends):
             process.start()
         self._doom: Callable[[Process, int], None] | None = None  # of whoever sends the next commit
+        self._patience = 0  # so many commits more are let pass, unless something is unread
         self._before = world.links.observers.get(Commit)
         world.links.observers[Commit] = self._sends
         self.kinds: list[Kind] = [
@@ -171,13 +173,15 @@ class SqlFleet:
 
     def _kill_with_commit(self) -> bool:
         """The next processor that sends a commit dies at that moment, or a moment later: nobody knows what became of
-        it, and what was to tell of it is still on its way."""
+        it, and what was to tell of it is still on its way. Or the next that does so with a request unread, so that its
+        connection is reset."""
         self._doom = self._dies
+        self._patience = self._chance.choice((0, COMMITS_MAX, COMMITS_MAX))
         return True
 
     def _break_with_commit(self) -> bool:
         """The next processor that sends a commit lives on, and its connections to frontends break."""
-        self._doom = self._breaks
+        self._doom, self._patience = self._breaks, 0
         return True
 
     def _sends(self, speaker: str, commit: Commit) -> None:
@@ -185,7 +189,14 @@ class SqlFleet:
             self._before(speaker, commit)
         process = self.world.processes[speaker]
         doom = self._doom
-        if doom is not None and process in self.processors:
+        if doom is None or process not in self.processors:
+            return
+        if self._patience and any(pipe.unread for pipe in self.pipes.of(process)):
+            self._doom = None
+            self.world.at(0.0, None, doom, process, process.generation)
+        elif self._patience:
+            self._patience -= 1
+        else:
             self._doom = None
             self.world.at(self._chance.choice((0.0, 0.0, 0.0003, 0.001, 0.01)), None, doom, process, process.generation)
 

@@ -19,6 +19,7 @@ from tausql.runtime.check import I1, I6, I7, I8, check
 from tausql.storage.applier import Applier
 from tausql.storage.engine import Engine
 from tausql.storage.memory_engine import MemoryEngine
+from tausql.storage.schema import SchemaHistory
 from tausql.storage.versions import DATA, DATA_END, TOMBSTONE, key_of, tau_of
 
 _decode = msgspec.msgpack.Decoder(Transaction).decode
@@ -36,10 +37,16 @@ class Truth:
         self._txns: dict[bytes, int] = {}  # -> tau
         self._uses: dict[bytes, list[_Use]] = {}  # conflict key -> by whom, rising
         self._versions: dict[bytes, list[tuple[int, bytes | None]]] = {}  # row key -> post images, rising
+        self._denied: set[bytes] = set()
         self._relied: dict[bytes, tuple[int, ...]] = {}  # txn -> relations, not committed yet
         self._spans: dict[tuple[int, int], list[tuple[int, int]]] = {}  # relation of a cluster -> by whom relied on
         self._changed: dict[tuple[int, int], list[int]] = {}  # and when changed
         self.committed = 0
+
+    def denied(self, txn: bytes) -> None:
+        """Somebody was told that it never commits (I7)."""
+        check(I7, txn not in self._txns, "a voter is told that nothing came of what committed", txn=txn.hex())
+        self._denied.add(txn)
 
     def relies(self, commit: Commit) -> None:
         """What a transaction that may commit relies on."""
@@ -59,6 +66,7 @@ class Truth:
         check(I1, payload is not None, "released what nobody appended", tau=tau)
         assert payload is not None
         transaction = _decode(payload)
+        check(I7, transaction.txn not in self._denied, "committed, and a voter was told that it never does", tau=tau)
         known = self._txns.setdefault(transaction.txn, tau)
         check(I7, known == tau, "one transaction committed twice", txn=transaction.txn.hex(), first=known, second=tau)
         check(I6, transaction.tau_start < tau, "committed in its own past", tau=tau, tau_start=transaction.tau_start)
@@ -127,6 +135,17 @@ class Truth:
             if key not in seen and versions[0][0] <= watermark and held.holds(key):
                 gone = self.row(key, watermark) is None
                 check(I8, gone, "a row is missing", replica=name, key=key, watermark=watermark)
+        if self._changed and watermark:
+            self._check_versions(engine, name, watermark)
+
+    def _check_versions(self, engine: MemoryEngine, name: str, watermark: int) -> None:
+        """Every replica knows every schema change, whatever rows it keeps."""
+        history = SchemaHistory()
+        history.load(engine)
+        for (cluster, relation), taus in self._changed.items():
+            newest = max((tau for tau in taus if tau <= watermark), default=0)
+            same = history.version(cluster, relation, watermark) == newest
+            check(I8, same, "a schema version is not what it must be", replica=name, relation=relation)
 
 
 def whole_ranges(engine: Engine) -> tuple[int, Iterable[Range]]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tausql.protocol.ranges import EVERYTHING, RangeSet, common, covers, united
 from tausql.protocol.tau import opening
-from tausql.runtime.check import I4, I10, I11, I12, check
+from tausql.runtime.check import I4, I6, I10, I11, I12, check
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.held import Held
 from tausql.simulation.journals import JournalDisks
@@ -33,6 +34,7 @@ class Watch:
         self.truth = Truth()
         self._witness = Witness(fleet, self._disks, self.truth)
         self._held = Held(fleet)
+        self._ownerships: tuple[int, ...] = ()  # as they were looked at last
         self._hashes: dict[tuple[bytes, bytes, int], int] = {}
         self._watermarks: dict[str, tuple[int, int]] = {}  # process -> generation, watermark
         self._counted: dict[str, tuple[int, int, int]] = {}  # of storage: generation, crossbars left, checkpoints taken
@@ -44,7 +46,8 @@ class Watch:
         self._look()
 
     def finish(self) -> None:
-        """In peace: every replica has exactly the rows of its watermark."""
+        """In peace: every replica has exactly the rows of its watermark, and every key its judge."""
+        self._finish_owners()
         for process in self._fleet.processes("storage"):
             if process.alive:
                 self.truth.check_store(process.stores["engine"], process.name)
@@ -57,6 +60,7 @@ class Watch:
 
     def _look(self) -> None:
         self._look_at_votes()
+        self._look_at_owners()
         self._look_at_storage()
         self._look_at_crossbars()
         if self._disks.look():
@@ -69,6 +73,41 @@ class Watch:
             for tenure in service.tenures.values():
                 upper, limit = tenure.docket.votes.highest_upper, tenure.proposer.limit
                 check(I4, upper <= limit, "a vote above the limit", stream=tenure.stream, upper=upper, limit=limit)
+                end = self._witness.judges.ends.get((tenure.stream, tenure.epoch), limit)
+                check(I4, upper <= end, "a vote above the end of its epoch", stream=tenure.stream, upper=upper, end=end)
+
+    def _owners(self) -> dict[int, Any]:
+        """By stream, what the newest epoch owns and gives; nothing of a stream whose newest epoch nobody holds."""
+        newest: dict[int, Any] = {}
+        for service in self._fleet.services("adjudicator"):
+            for stream, tenure in service.tenures.items():
+                if tenure.epoch < self._witness.newest(stream):
+                    continue  # a zombie, perhaps of a stream that has ended since
+                if stream not in newest or tenure.epoch > newest[stream].epoch:
+                    newest[stream] = tenure
+        return {stream: tenure.estate.current for stream, tenure in newest.items()}
+
+    def _look_at_owners(self) -> None:
+        """I6 rests on it: no key has two judges."""
+        owners = self._owners()
+        seen = tuple(map(id, owners.values()))
+        if seen == self._ownerships:
+            return
+        self._ownerships = seen
+        owned: list[RangeSet] = []
+        for ownership in owners.values():
+            ranges = united((one.low, one.high) for one in ownership.owned)
+            for other in owned:
+                check(I6, not common(ranges, other), "a range has two owners", one=ranges, other=other)
+            owned.append(ranges)
+
+    def _finish_owners(self) -> None:
+        """In peace: every key has a judge, or is on its way to one."""
+        owners = self._owners()
+        if owners.keys() >= set(self._fleet.streams_registered() or [-1]):
+            found = [one for ownership in owners.values() for one in (*ownership.owned, *ownership.given)]
+            ranges = united((one.low, one.high) for one in found)
+            check(I6, covers(ranges, EVERYTHING), "a range that nobody owns", owned=ranges)
 
     def _look_at_storage(self) -> None:
         for process in self._fleet.processes("storage"):

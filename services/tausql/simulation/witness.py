@@ -7,18 +7,21 @@ while one disk holds it is wrong even if a second one gets it a millisecond late
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-from tausql.protocol.adjudicator import Beat, Commit, Committed, Settle, Vote
+from tausql.protocol.adjudicator import Beat, Commit, Committed, Settle, Vote, Voted
 from tausql.protocol.crossbar import Delivery
 from tausql.protocol.journal import Append, Appended, Epoch, EpochEnd, Introduced, Kind, Ownership, Record, Status
 from tausql.protocol.ranges import RangeSet, covers
 from tausql.protocol.storage import Serving
-from tausql.protocol.tau import micros_of, stream_of
+from tausql.protocol.tau import TAU_MAX, micros_of, stream_of
 from tausql.runtime.check import I1, I3, I4, I5, I12, check
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.journals import JournalDisks
+from tausql.simulation.judges import Judges
 from tausql.simulation.truth import Truth
 
 Position = tuple[Epoch, int]  # (epoch, seq)
@@ -34,7 +37,8 @@ LIMIT_AHEAD_MICROS = 3_000_000  # of a replica's own clock
 class _Stream:
     """What was said of one stream."""
 
-    __slots__ = ("acknowledged", "acknowledged_in", "beat", "closed", "committed_seq", "last", "limit", "starts")
+    __slots__ = ("acknowledged", "acknowledged_in", "beat", "closed", "committed_seq", "last", "limit", "newest",
+                 "starts")  # fmt: skip
 
     def __init__(self) -> None:
         self.starts: dict[Epoch, tuple[int, int]] = {}  # epoch -> (seq, tau) of its EpochStart
@@ -43,6 +47,7 @@ class _Stream:
         self.beat: dict[Epoch, Beat] = {}  # the newest
         self.acknowledged: Position = ((0, 0), 0)  # the highest told to a client
         self.acknowledged_in: Epoch = (0, 0)  # the newest epoch that told a client anything
+        self.newest: Epoch = (0, 0)  # of all that appended anything
         self.committed_seq = 0  # as far as a beat or a client was told
         self.limit = 0  # known to be on a majority of disks
 
@@ -60,6 +65,8 @@ class Witness:
         self._earlier: dict[int, list[Position]] = {}  # starts of epochs at a tau at which a later one began again
         self._owned: dict[int, Ownership] = {}  # by stream, as last written
         self._votes: dict[tuple[bytes, int], tuple[int, Epoch]] = {}  # (txn, voter), not settled -> who asked
+        self.judges = Judges()
+        self._uppers: dict[tuple[bytes, int], int] = {}
         self._served: dict[str, RangeSet] = {}  # by storage replica
         self._released: dict[tuple[int, int], tuple[Epoch, int]] = {}  # (stream, seq) -> (epoch, tau)
         self._world.links.observers.update(
@@ -73,9 +80,14 @@ class Witness:
                 Commit: self._commit,
                 Vote: self._vote,
                 Settle: self._settle,
+                Voted: self._voted,
                 Serving: self._serving,
             }
         )
+
+    def newest(self, stream: int) -> Epoch:
+        """The newest epoch of a stream that has appended anything."""
+        return self._streams[stream].newest
 
     def tau_released(self, stream: int, seq: int) -> int:
         """The tau of the committed record at `seq`, 0 if no crossbar has released it."""
@@ -106,6 +118,7 @@ class Witness:
     def _fresh(self, speaker: str, number: int, stream: _Stream, record: Record) -> None:
         epoch, seq, tau = record.epoch, record.seq, record.tau
         stream.last[epoch] = seq
+        stream.newest = max(stream.newest, epoch)
         known = self._positions.get(tau)
         if known is not None:  # two EpochStarts, at most one of which anybody took: they may begin at the same tau
             self._earlier.setdefault(tau, []).extend((known, (epoch, seq)))
@@ -116,6 +129,8 @@ class Witness:
         beat = stream.beat.get(epoch)
         if beat is not None and seq > beat.n:
             check(I5, tau > beat.tau, "a record at or below closed time", stream=number, seq=seq, tau=tau)
+        services = self._world.processes[speaker].services
+        self.judges.wrote(number, record, services.tenures.get(number) if services is not None else None)
         if record.kind == Kind.epoch_start:
             self._started(speaker, number, stream, record)
         elif record.kind == Kind.transaction:
@@ -210,6 +225,7 @@ class Witness:
 
     def _commit(self, _: str, commit: Commit) -> None:
         self._truth.relies(commit)
+        self.judges.asked(commit)
         if commit.parts:
             self._world.mark("a commit over several streams")
 
@@ -218,9 +234,22 @@ class Witness:
         self._votes[vote.txn, vote.stream] = vote.coordinator, vote.epoch
         if len(self._votes) > VOTES_KEPT:
             del self._votes[next(iter(self._votes))]
+        if len(self._uppers) > VOTES_KEPT:
+            del self._uppers[next(iter(self._uppers))]
+
+    def _voted(self, speaker: str, voted: Voted) -> None:
+        """The voter has just noted it down."""
+        services = self._world.processes[speaker].services
+        for stream, tenure in services.tenures.items() if services is not None else ():
+            for txn in _with_upper(tenure.docket.votes._pending, voted.upper):
+                self._uppers[txn, stream] = voted.upper
 
     def _settle(self, _: str, verdict: Settle) -> None:
         self._votes.pop((verdict.txn, verdict.stream), None)
+        upper = self._uppers.pop((verdict.txn, verdict.stream), TAU_MAX)
+        check(I4, verdict.tau <= upper, "a tau above a vote's upper", stream=verdict.stream, tau=verdict.tau)
+        if not verdict.tau:
+            self._truth.denied(verdict.txn)
 
     def _serving(self, speaker: str, serving: Serving) -> None:
         before = self._served.get(speaker)
@@ -241,3 +270,7 @@ class Witness:
             self._world.mark("a limit was refused")
         elif answer.status == Status.fenced:
             self._world.mark("a zombie was fenced")
+
+
+def _with_upper(pending: Mapping[bytes, Any], upper: int) -> list[bytes]:
+    return [txn for txn, given in pending.items() if given.upper == upper]

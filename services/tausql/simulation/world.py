@@ -20,6 +20,8 @@ from tausql.simulation.points import Points
 
 EPOCH_MICROS = 1_700_000_000_000_000  # where virtual time starts, so that taus look like real ones
 TIMELINE_LINES_MAX = 4000
+TIMER_SECONDS_MIN = 1e-6
+STEPS_MAX, STEPS_A_SECOND_MAX = 300_000, 50_000
 EXCUSED_BEFORE_SECONDS = 60.0  # further back no clock jumps (`clock_faults`)
 EXCUSED_AFTER_SECONDS = 4.0  # no tau is further ahead than a limit may be
 
@@ -120,11 +122,11 @@ class World:
             process.kill(f"died: {death}")
             return None
 
-    def run(self, seconds: float, steps_max: int = 50_000_000) -> None:
-        """Go on for so much virtual time. Raises RuntimeError if that takes more than `steps_max` events."""
+    def run(self, seconds: float) -> None:
+        """Go on for so much virtual time. Raises RuntimeError if that takes more events than anything that goes on."""
         end = self.now + seconds
         events = self._events
-        last_step = self.steps + steps_max
+        last_step = self.steps + STEPS_MAX + int(STEPS_A_SECOND_MAX * seconds)
         while events and events[0][0] <= end:
             when, _, _, process, generation, timer, function, arguments = heappop(events)
             if timer is not None and timer.cancelled:
@@ -145,7 +147,7 @@ class World:
                     raise
                 process.kill(f"died: {death}")
             if self.steps > last_step:
-                raise RuntimeError(f"more than {steps_max} events in {seconds} virtual seconds: something spins")
+                raise RuntimeError(f"too many events in {seconds} virtual seconds: something spins")
         self.now = end
 
     def honest(self, process: Process, since: float) -> bool:
@@ -200,6 +202,8 @@ class Process:
         timer = _Timer()
         if delay_seconds > 0.001:  # real timers are no better
             delay_seconds = delay_seconds / self.rate + self.random.random() * 0.0015 - 0.0005
+        elif 0.0 < delay_seconds < TIMER_SECONDS_MIN:
+            delay_seconds = TIMER_SECONDS_MIN  # time goes on, whatever a difference of two readings comes to
         self.world.at(delay_seconds, self, function, *arguments, timer=timer)
         return timer
 

@@ -110,7 +110,8 @@ class Applier:
         if found is not None:
             self.shards = Shards(decoded_shards(found), state.hashes or (state.state_hash,))
         else:
-            self.shards = Shards((Kept(state.low, state.high),) if state.fleet else (), (state.state_hash,))
+            kept = (Kept(state.low, state.high),) if state.fleet else ()
+            self.shards = Shards(kept, state.hashes or (state.state_hash,))
         self.watermark = state.watermark
         self.changed_at = self.watermark  # no row here has a version above this tau
         self._persisted = state

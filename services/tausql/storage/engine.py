@@ -60,6 +60,8 @@ class Iterator(Protocol):
 class Engine(Protocol):
     """The store. Raises EngineFailed from anything that reads or writes, EngineFull from `write`."""
 
+    version: int  # another number after each write: iterators from before are stale
+
     def batch(self) -> Batch: ...
 
     def write(self, batch: Batch) -> None: ...

@@ -48,7 +48,17 @@ class PageLimits:
 class Reader:
     """Answers reads whose tau the watermark has reached; whoever calls has seen to that."""
 
-    __slots__ = ("_engine", "_everything", "_fetching", "_scanning", "_schema", "horizon", "limits", "served")
+    __slots__ = (
+        "_engine",
+        "_everything",
+        "_fetching",
+        "_scanning",
+        "_schema",
+        "_version",
+        "horizon",
+        "limits",
+        "served",
+    )
 
     def __init__(
         self, engine: Engine, schema: SchemaHistory, served: Iterable[Range], horizon: int, limits: PageLimits
@@ -58,6 +68,7 @@ class Reader:
         self.limits = limits
         self.serve(served)
         self.horizon = horizon
+        self._version = engine.version
         self._scanning: VersionReader | None = None
         self._fetching: VersionReader | None = None
 
@@ -67,7 +78,8 @@ class Reader:
         self._everything = self.served.everything
 
     def written(self) -> None:
-        """The engine was written to: iterators are stale."""
+        """The engine was written to, for certain or perhaps: iterators are stale, and hold on to what they see."""
+        self._version = self._engine.version
         self._scanning = None
         self._fetching = None
 
@@ -83,6 +95,8 @@ class Reader:
                 return stale
         if not self._everything and not all(map(self.served.holds, gets)):
             return NotHere()
+        if self._version != self._engine.version:  # by a part of a checkpoint, say
+            self.written()
         reader = self._scanning
         if reader is None:
             reader = self._scanning = VersionReader(self._engine.iterate())

@@ -28,12 +28,13 @@ _KEY_AFTER_ALL = b"\xff" * 16
 class RocksEngine:
     """A RocksDB in `directory`. Raises EngineFailed when it cannot be opened."""
 
-    __slots__ = ("_db", "_directory")
+    __slots__ = ("_db", "_directory", "version")
 
     def __init__(
         self, directory: Path, write_buffer_bytes: int = 8 << 20, cache_bytes: int = 16 << 20, files_open_max: int = 256
     ) -> None:
         self._directory = directory
+        self.version = 0
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             self._db = Rdict(str(directory), _options(write_buffer_bytes, cache_bytes, files_open_max))
@@ -46,6 +47,7 @@ class RocksEngine:
 
     def write(self, batch: Batch) -> None:
         assert isinstance(batch, WriteBatch)
+        self.version += 1
         try:
             self._db.write(batch)
         except Exception as error:

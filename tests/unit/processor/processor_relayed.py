@@ -30,13 +30,15 @@ class Wire:
     """Both ends of a session connection: the frontend's transport, and the processor's `ClientOut` and `NoteOut`.
 
     dies_at: bytes from the processor that arrive. at_once: it dies with the last of them, else in trying to say more.
-    clean: its end then looks like a killed process's; else like a broken network."""
+    clean: its end then looks like a killed process's; else like a broken network. deaf: it does not die: nobody hears
+    the rest of what it says."""
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
         self.dies_at: int | None = None
         self.at_once = True
         self.clean = True
+        self.deaf = False
         self.said = b""
         self.dead = False
         self.closed = False
@@ -79,6 +81,8 @@ class Wire:
         self.said += passed
         if passed:
             self.protocol.data_received(passed)
+        if self.deaf:
+            return
         if self.dies_at is not None and (room < len(data) or (self.at_once and len(self.said) == self.dies_at)):
             self.dead = True
             raise Killed(self)

@@ -20,9 +20,11 @@ from tausql.protocol.storage import (
     TooOld,
 )
 from tausql.protocol.storage import Test as ColumnTest
+from tausql.storage.applier import Applier
 from tausql.storage.memory_engine import MemoryEngine
 from tausql.storage.parked import ParkedReads
 from tausql.storage.reads import EntryWithoutRow, PageLimits, Reader
+from tausql.storage.versions import ROW, version_key
 
 CLUSTER = bytes([0, 0, 0, 7])
 
@@ -225,3 +227,13 @@ def test_gets_that_no_message_could_hold_are_answered_in_part():
         assert isinstance(rest, Rows)
         found += rest.values
     assert found == [body[key] for key in keys]
+
+
+def test_a_read_sees_what_somebody_else_has_written_to_the_store():
+    engine = MemoryEngine()
+    reader = Reader(engine, Applier(engine).schema, EVERYTHING, 0, PageLimits())
+    assert reader.read(Read(100, (), [b"a"], [])) == Rows(0, [None], [])
+    batch = engine.batch()
+    batch.put(version_key(b"a", 50), ROW + b"1")
+    engine.write(batch)
+    assert reader.read(Read(100, (), [b"a"], [])) == Rows(50, [b"1"], [])

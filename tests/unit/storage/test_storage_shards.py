@@ -12,7 +12,7 @@ from storage_model import FLEET, KEYS, Model, delivered, deliveries, histories, 
 from tausql.protocol.crossbar import Delivery
 from tausql.protocol.ranges import EVERYTHING, Lookup, without
 from tausql.protocol.storage import Read, Rows, Scan
-from tausql.storage.applier import Applier
+from tausql.storage.applier import STATE_KEY, Applier, State, encoded_state
 from tausql.storage.checkpoint import CheckpointSource, CheckpointTaker, state_of
 from tausql.storage.collection import Collector
 from tausql.storage.digest import digest
@@ -257,3 +257,11 @@ def test_a_digest_sees_what_a_read_sees():
     second = digest(engine, first.resume, b"", 3)
     whole = digest(engine, b"", b"", 3)
     assert (first.rows + second.rows, (first.state_hash + second.state_hash) % 2**64) == (whole.rows, whole.state_hash)
+
+
+def test_the_first_checkpoint_of_a_blank_store_may_have_a_hash_that_nobody_knows():
+    engine = MemoryEngine()
+    batch = engine.batch()
+    batch.put(STATE_KEY, encoded_state(State("fleet", 7, (), 0, b"", b"m", hashes=(None,))))
+    engine.write(batch)
+    assert Applier(engine).shards.hashes() == (None,)

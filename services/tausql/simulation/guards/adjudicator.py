@@ -33,7 +33,13 @@ GUARDS = (
     Guard(
         "adjudicator-share-refused",
         "A sharer is refused by a newer write (I6).",
-        (Edit(_CONFLICTS + "find", "for key in shares:\n        if last_write(key, 0) > tau_start:", "for key in ():\n        if True:"),),
+        (
+            Edit(
+                _CONFLICTS + "find",
+                "for key in shares:\n        if last_write(key, 0) > tau_start:",
+                "for key in ():\n        if True:",
+            ),
+        ),
         Hint(),
     ),
     Guard(
@@ -52,7 +58,11 @@ GUARDS = (
         "adjudicator-rising",
         "A tau_commit lies above every tau that was assigned, closed or started from.",
         (
-            Edit(_JUDGE + "next_tau", "above = (self.highest >> SHIFT) + 1\n    if micros < above:", "above = 0\n    if False:"),
+            Edit(
+                _JUDGE + "next_tau",
+                "above = (self.highest >> SHIFT) + 1\n    if micros < above:",
+                "above = 0\n    if False:",
+            ),
             Edit(_JUDGE + "judge", "if tau <= self.highest or tau <= tau_start:", "if False:"),
         ),
         Hint(),
@@ -61,7 +71,7 @@ GUARDS = (
         "adjudicator-stranger",
         "A stream judges the keys of its own ranges only.",
         (Edit(_JUDGE + "refusal", "if stranger is not None:", "if False:"),),
-        Hint(faults=("ranges move", "a stream is added", "overtaken", "slow request")),
+        Hint(shape=(("streams", 3),), faults=("ranges move", "slow link", "overtaken", "slow request")),
     ),
     Guard(
         "adjudicator-schema",
@@ -102,7 +112,11 @@ GUARDS = (
                 "if verdict is not None or request.deadline <= self._outcomes.forgotten:",
                 "if False:",
             ),
-            Edit("tausql.adjudicator.outcomes:Outcomes.remember", "check(I7, txn not in self.verdicts,", "check(I7, True,"),
+            Edit(
+                "tausql.adjudicator.outcomes:Outcomes.remember",
+                "check(I7, txn not in self.verdicts,",
+                "check(I7, True,",
+            ),
         ),
         _ASKED,
     ),
@@ -115,9 +129,13 @@ GUARDS = (
                 "if request.txn in self.coordinator or any(one.request.txn == request.txn for one in self._waiting):",
                 "if False:",
             ),
-            Edit("tausql.adjudicator.outcomes:Outcomes.remember", "check(I7, txn not in self.verdicts,", "check(I7, True,"),
+            Edit(
+                "tausql.adjudicator.outcomes:Outcomes.remember",
+                "check(I7, txn not in self.verdicts,",
+                "check(I7, True,",
+            ),
         ),
-        _ASKED,
+        Hint(shape=(("streams", 3),), faults=("ranges move", "slow link", "overtaken", "slow request")),
     ),
     Guard(
         "adjudicator-outcome-durable",

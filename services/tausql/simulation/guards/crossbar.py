@@ -9,7 +9,10 @@ _TRIMMING = "tausql.crossbar.trimming:Trimming."
 _DELIVERIES = "tausql.crossbar.subscribers:Deliveries."
 _TAKEOVERS = Hint(faults=("lonely tail", "zombie", "kill in flight", "pause"))
 _TRIMMED = Hint(shape=TRIMS)
-_ALONE = Hint(shape=(*TRIMS, ("crossbar.hold_seconds", 1.0)), faults=("pause", "partition", "partition one way", "storage's disk full"))
+_ALONE = Hint(
+    shape=(*TRIMS, ("crossbar.hold_seconds", 1.0), ("seconds", 6.0)),
+    faults=("one zone of storage alone", "kill", "storage's disk full", "slow link"),
+)
 
 GUARDS = (
     Guard(
@@ -81,8 +84,10 @@ GUARDS = (
     Guard(
         "crossbar-trim-zones",
         "The log is trimmed up to what two zones hold durably.",
-        (Edit(_TRIMMING + "_in_zones", "by_zone[self.zones_needed - 1]", "by_zone[0]"),
-         Edit(_TRIMMING + "_in_zones", "if len(by_zone) >= self.zones_needed:", "if by_zone:")),
+        (
+            Edit(_TRIMMING + "_in_zones", "by_zone[self.zones_needed - 1]", "by_zone[0]"),
+            Edit(_TRIMMING + "_in_zones", "if len(by_zone) >= self.zones_needed:", "if by_zone:"),
+        ),
         _ALONE,
     ),
     Guard(
@@ -94,7 +99,13 @@ GUARDS = (
     Guard(
         "crossbar-trim-reported",
         "A replica vouches for the past with a report of then, and for what it still has.",
-        (Edit(_TRIMMING + "trim_points", "_newest_at(replica.reports, window_start)", "_newest_at(replica.reports, 1 << 63)"),),
+        (
+            Edit(
+                _TRIMMING + "trim_points",
+                "_newest_at(replica.reports, window_start)",
+                "_newest_at(replica.reports, 1 << 63)",
+            ),
+        ),
         _TRIMMED,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tausql.runtime.fault_points import END_A_TAIL
 from tausql.simulation.guards.guard import TRIMS, Edit, Guard, Hint
 
 _ACCEPTOR = "tausql.journal.acceptor:Acceptor."
@@ -68,12 +69,6 @@ GUARDS = (
         _TAKEOVERS,
     ),
     Guard(
-        "journal-commit-matched",
-        "A commit_seq counts up to the last seq that its append matched, no further.",
-        (Edit(_ACCEPTOR + "append", "min(request.commit_seq, matched)", "request.commit_seq"),),
-        _TAKEOVERS,
-    ),
-    Guard(
         "journal-limit-stored",
         "A limit is stored before it is acknowledged.",
         (
@@ -100,22 +95,10 @@ GUARDS = (
         Hint(shape=(("clocks_lie", True),), faults=("clock jumps ahead", "clock runs away", "kill", "handover")),
     ),
     Guard(
-        "journal-tail-cut",
-        "A reader that lags is set back by a cut of what it has read.",
-        (
-            Edit(
-                _TAILS + "_push_fresh",
-                "subscriber.cursor = min(subscriber.cursor, keep_seq)",
-                "pass",
-            ),
-        ),
-        _TAKEOVERS,
-    ),
-    Guard(
         "journal-tail-place",
         "A reader is read to from its position only where the log has the record it ended with.",
         (Edit(_TAILS + "_place", "if state.epoch_at(cursor) == subscriber.epoch:", "if True:"),),
-        _TAKEOVERS,
+        Hint(faults=("lonely tail", "outvoted disk", "kill in flight", "slow link"), points=(END_A_TAIL,)),
     ),
     Guard(
         "journal-tail-trimmed",
@@ -144,17 +127,5 @@ GUARDS = (
             shape=(*TRIMS, ("adjudicator.ownership_seconds", 60.0), ("seconds", 6.0)),
             faults=("kill", "kill in flight", "handover", "rolling restart"),
         ),
-    ),
-    Guard(
-        "journal-trim-diverged",
-        "A log that does not hold the record it is to be trimmed to begins anew behind it.",
-        (
-            Edit(
-                "tausql.journal.entries:LogState.agrees",
-                "self.trim_seq <= seq <= self.last_seq and self.epoch_at(seq) == epoch",
-                "self.trim_seq <= seq <= self.last_seq",
-            ),
-        ),
-        Hint(shape=TRIMS, faults=("lonely tail", "kill in flight", "link cut one way", "pause")),
     ),
 )

@@ -11,6 +11,7 @@ _MEMBERSHIP = "tausql.journal.membership:Membership."
 _REJOIN = "tausql.journal.rejoin:Rejoin."
 _REFUSAL = "tausql.journal.replica:Replica.refusal"
 _KILLS = ("kill", "kill several", "kill all", "lonely tail")
+_UNSYNCED = ("killed before a sync", "kill", "pause", "handover")
 _WIPES = ("wiped while it counts", "outvoted disk", "wipe journal", "lonely tail")
 
 GUARDS = (
@@ -30,14 +31,12 @@ GUARDS = (
                 "reply.answer(answer)",
             ),
         ),
-        Hint(faults=_KILLS, points=(LATE_SYNC,)),
+        Hint(faults=_UNSYNCED, points=(LATE_SYNC,)),
     ),
     Guard(
         "journal-sync-failed",
         "A replica whose sync has failed exits: what it holds may not be on its disk.",
-        (
-            Edit(_STORE + "flush", "file.sync()", "try:\n        file.sync()\n    except DiskFailed:\n        pass"),
-        ),
+        (Edit(_STORE + "flush", "file.sync()", "try:\n        file.sync()\n    except DiskFailed:\n        pass"),),
         Hint(faults=("journal's fsync fails", "kill", "pause", "kill several")),
     ),
     Guard(
@@ -77,7 +76,7 @@ GUARDS = (
         "journal-doomed-after-sync",
         "Segments go once the trim points that let them go are durable.",
         (Edit(_STORE + "trim", "if not self.dirty:\n        self._drop_doomed()", "self._drop_doomed()"),),
-        Hint(shape=TRIMS, faults=_KILLS, points=(LATE_SYNC,)),
+        Hint(shape=(*TRIMS, ("seconds", 6.0)), faults=_UNSYNCED, points=(LATE_SYNC,)),
     ),
     Guard(
         "journal-trim-every-stream",
@@ -105,7 +104,11 @@ GUARDS = (
         "journal-rejoin-promise",
         "A learner takes over the highest promise and limit of a majority of all others, not the log alone.",
         (
-            Edit(_REJOIN + "_complete", "max(promised, log.promised, log.last_epoch)", "max(log.promised, log.last_epoch)"),
+            Edit(
+                _REJOIN + "_complete",
+                "max(promised, log.promised, log.last_epoch)",
+                "max(log.promised, log.last_epoch)",
+            ),
             Edit(_REJOIN + "_complete", "self._limits[stream]", "log.limit"),
         ),
         Hint(faults=_WIPES),
@@ -127,7 +130,11 @@ GUARDS = (
         "Each part that a learner copies begins with the last record it has, which proves that no cut came between.",
         (
             Edit(_REJOIN + "part", "if (overlap.epoch, overlap.seq) != (log.last_epoch, log.last_seq):", "if False:"),
-            Edit(_REJOIN + "_next", "if log.last_seq == target.last_seq and log.last_epoch != target.last_epoch:", "if False:"),
+            Edit(
+                _REJOIN + "_next",
+                "if log.last_seq == target.last_seq and log.last_epoch != target.last_epoch:",
+                "if False:",
+            ),
         ),
         Hint(faults=_WIPES),
     ),

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from tausql.runtime.fault_points import FORGET_A_TAKING
+from tausql.runtime.fault_points import FORGET_A_TAKING, LATE_TAKING
 from tausql.simulation.guards.guard import Edit, Guard, Hint
 
 _ESTATE = "tausql.adjudicator.estate:Estate."
 _OWNERSHIP = "tausql.adjudicator.ownership:"
 _MERGE = "tausql.crossbar.merge:Merge."
-_MOVES = ("ranges move", "overtaken", "preferred holders change", "kill in flight")
+_MOVES = ("ranges move", "overtaken", "move interrupted", "kill in flight")
 _MOVED = Hint(shape=(("streams", 3),), faults=_MOVES)
-_STREAMS = Hint(faults=("a stream is added", "a stream is sealed", "ranges move", "preferred holders change"))
+_SLOWLY = Hint(shape=(("streams", 3),), faults=("ranges move", "overtaken", "slow link", "lonely tail"))
+_SEALED = (("adjudicator.seal_seconds", 0.2), ("seconds", 6.0))
+_STREAMS = Hint(shape=_SEALED, faults=("a stream is added", "a stream is sealed", "ranges move", "move interrupted"))
 
 GUARDS = (
     Guard(
         "move-refused",
         "A range is refused from the moment its giving is enqueued.",
         (Edit(_ESTATE + "_give", "self._judge.owned = Owned(following.owned)", "pass"),),
-        _MOVED,
+        _SLOWLY,
     ),
     Guard(
         "move-votes",
         "The floor of a moved range lies above every vote its giver gave.",
         (Edit(_ESTATE + "_give", "max(tau, self._highest_upper())", "tau"),),
-        _MOVED,
+        _SLOWLY,
     ),
     Guard(
         "move-counted",
@@ -40,8 +42,10 @@ GUARDS = (
     Guard(
         "move-offered",
         "The taker is told once the giving is on a majority.",
-        (Edit(_ESTATE + "_offer", "if one is not self._pending and (", "if ("),
-         Edit(_ESTATE + "_give", "self._changed()", "self._changed(); self._offer()")),
+        (
+            Edit(_ESTATE + "_offer", "if one is not self._pending and (", "if ("),
+            Edit(_ESTATE + "_give", "self._changed()", "self._changed(); self._offer()"),
+        ),
         _MOVED,
     ),
     Guard(
@@ -49,15 +53,6 @@ GUARDS = (
         "The taker answers once a majority has what it took.",
         (Edit(_ESTATE + "take", "self._replies.append((reply, RangeTaken()))", "reply.answer(RangeTaken())"),),
         _MOVED,
-    ),
-    Guard(
-        "move-known",
-        "What is known to be taken is told once it is on a majority.",
-        (
-            Edit(_ESTATE + "take", "if not self._serving() or self._seq or fault", "if not self._serving() or fault"),
-            Edit(_ESTATE + "take", "else:\n        tau = self._tau()", "else:\n        tau = self._tau() if not self._seq else None"),
-        ),
-        Hint(shape=(("streams", 3),), faults=_MOVES, points=(FORGET_A_TAKING,)),
     ),
     Guard(
         "move-remembered",
@@ -98,24 +93,30 @@ GUARDS = (
     Guard(
         "stream-waits",
         "Readers wait for a registered stream from its start on, whether or not anybody holds it yet.",
-        (Edit(_MERGE + "drain", "min(tail.closed for tail in order)", "min(tail.closed for tail in order if tail.beat or not tail.stream)"),),
+        (
+            Edit(
+                _MERGE + "drain",
+                "min(tail.closed for tail in order)",
+                "min(tail.closed for tail in order if tail.beat or not tail.stream)",
+            ),
+        ),
         _STREAMS,
     ),
     Guard(
         "stream-sealed",
         "Nothing follows the end of a sealed stream.",
-        (
-            Edit("tausql.adjudicator.tenure:Tenure.__init__", "self._sealing = won.sealed", "self._sealing = False"),
-        ),
+        (Edit("tausql.adjudicator.tenure:Tenure.__init__", "self._sealing = won.sealed", "self._sealing = False"),),
         _STREAMS,
     ),
     Guard(
         "stream-sealed-empty",
         "A stream is sealed once it owns nothing and has nothing left to give.",
-        (
-            Edit(_ESTATE + "_step", "if self.current.owned or self.current.given:", "if self.current.owned:"),
+        (Edit(_ESTATE + "_step", "if self.current.owned or self.current.given:", "if self.current.owned:"),),
+        Hint(
+            shape=_SEALED,
+            faults=("a stream is added", "a stream is sealed", "overtaken", "ranges move"),
+            points=(LATE_TAKING,),
         ),
-        _STREAMS,
     ),
     Guard(
         "stream-end-read",
@@ -127,13 +128,18 @@ GUARDS = (
                 "self.tails[end.stream].ended, self.tails[end.stream].closed = True, TAU_MAX",
             ),
         ),
-        _STREAMS,
+        Hint(
+            shape=(*_SEALED, ("crossbar.ring_records_max", 50)),
+            faults=("a stream is added", "a stream is sealed", "kill several", "kill"),
+        ),
     ),
     Guard(
         "stream-used",
         "The number of a stream that has ended is given to no other.",
-        (Edit(_ESTATE + "_looked", "if not unused:", "if False:"),
-         Edit(_ESTATE + "_keep_registry", "| self._used", "")),
+        (
+            Edit(_ESTATE + "_looked", "if not unused:", "if False:"),
+            Edit(_ESTATE + "_keep_registry", "| self._used", ""),
+        ),
         _STREAMS,
     ),
 )

@@ -12,6 +12,9 @@ _OUT = "tausql.processor.listener:SessionConnection."
 _RELAY = "tausql.frontend.relay:RemoteSession."
 _LOST = Hint("inserts", faults=("kill in flight", "link cut one way", "loss", "pause"))
 _KILLED = Hint("inserts", faults=("killed with a commit", "connection breaks", "processor drains", "kill"))
+_BROKEN = Hint(
+    "inserts,tokens", faults=("connections break with a commit", "killed with a commit", "connection breaks", "kill")
+)
 _BUILDS = Hint("indexed", faults=("processor drains", "pause", "slow link", "connection breaks"))
 
 GUARDS = (
@@ -25,7 +28,7 @@ GUARDS = (
         "processor-held-rows",
         "Rows are shown once every clock has passed the newest tau among them (I9).",
         (Edit("tausql.processor.reads:Attempts._show", "if reads.snapshots.passed(answer.newest):", "if True:"),),
-        Hint("long fork,appends", shape=WIDE_CLOCKS),
+        Hint("sightings", shape=WIDE_CLOCKS),
     ),
     Guard(
         "processor-never-resent",
@@ -39,8 +42,8 @@ GUARDS = (
         (
             Edit(
                 _COMMITS + "_send",
-                "return await settle(self._host, self._placement, self._snapshots, question, self._beyond_seconds), True",
-                "return Aborted(Reason.not_holder), True",
+                "await settle(self._host, self._placement, self._snapshots, question, self._beyond_seconds)",
+                "Aborted(Reason.not_holder)",
             ),
         ),
         _LOST,
@@ -55,7 +58,7 @@ GUARDS = (
         "processor-verified",
         "The schema of a statement that writes without reading is checked before the commit.",
         (Edit(_TRANSACTION + "commit", "if self._unverified:", "if False:"),),
-        Hint("indexed,schema changes", faults=("slow link", "pause", "processor drains", "kill")),
+        Hint("schema changes", faults=("slow link", "pause", "processor drains", "kill")),
     ),
     Guard(
         "processor-lock",
@@ -101,7 +104,9 @@ GUARDS = (
         "A unique entry goes only with the row that it names.",
         (
             Edit("tausql.sql.execution.writes:apply_changes", "if before not in foreign:", "if True:"),
-            Edit("tausql.sql.tables:TableAccess.remove_entries", "if not (access.unique and key in foreign):", "if True:"),
+            Edit(
+                "tausql.sql.tables:TableAccess.remove_entries", "if not (access.unique and key in foreign):", "if True:"
+            ),
         ),
         _BUILDS,
     ),
@@ -114,21 +119,23 @@ GUARDS = (
     Guard(
         "session-announced-whole",
         "It is sent once the kernel has taken its announcement.",
-        (Edit(_OUT + "_written", "if not self._empty():", "if False:"),
-         Edit(_OUT + "_written", "return witness is None or", "return True or")),
+        (
+            Edit(_OUT + "_written", "if not self._empty():", "if False:"),
+            Edit(_OUT + "_written", "return witness is None or", "return True or"),
+        ),
         _KILLED,
     ),
     Guard(
         "session-witness-told",
-        "The session's witness is told of it, too.",
-        (Edit(_OUT + "push", "if commit and self._witness:", "if False:"),),
-        _KILLED,
+        "The session's witness is told of it, too, and before it is sent.",
+        (Edit(_OUT + "push", "WITNESSED.pack(*self._key, commit)", "WITNESSED.pack(*self._key, commit - 1)"),),
+        Hint("inserts", faults=("killed with a commit", "slow link", "clock drift", "storage joins")),
     ),
     Guard(
         "session-witness-asked",
         "A connection that broke proves nothing: the witness is asked whether a commit was sent.",
         (Edit(_RELAY + "connection_lost", "self._mover.when_proven(self, self._lost)", "self._lost(True)"),),
-        _KILLED,
+        _BROKEN,
     ),
     Guard(
         "session-witness-counted",
@@ -140,7 +147,7 @@ GUARDS = (
                 "return True",
             ),
         ),
-        _KILLED,
+        _BROKEN,
     ),
     Guard(
         "session-outcome",

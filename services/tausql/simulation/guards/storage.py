@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tausql.runtime.fault_points import HOLD_A_DELIVERY
 from tausql.simulation.guards.guard import TRIMS, Edit, Guard, Hint
 
 _APPLIER = "tausql.storage.applier:Applier."
@@ -14,7 +15,7 @@ _RESTARTS = Hint(faults=("kill", "kill several", "kill all", "pause"))
 _TRIMMED = Hint(shape=TRIMS)
 _CHECKPOINTS = Hint(shape=TRIMS, faults=("checkpoint torn", "wipe storage", "storage joins", "kill"))
 _MOVING = Hint(faults=("shards change", "storage joins", "kill", "pause"))
-_COLLECTING = Hint(shape=TRIMS, faults=_MOVING.faults)
+_COLLECTING = Hint("registers", shape=TRIMS, faults=_MOVING.faults)
 
 GUARDS = (
     Guard(
@@ -42,44 +43,15 @@ GUARDS = (
         Hint("schema changes", faults=_RESTARTS.faults),
     ),
     Guard(
-        "storage-base",
-        "Records that came with a range's checkpoint are not counted twice.",
-        (Edit(_APPLIER + "_put_some", "or tau <= bases[at]", ""),),
-        _MOVING,
-    ),
-    Guard(
         "storage-newest",
         "Every answer names the newest tau it touched, so that nobody is shown a row before its time (I9).",
         (Edit(_READER + "read", "return Rows(reader.newest, values, [])", "return Rows(0, values, [])"),),
         Hint(shape=(("clock_bound_micros", 20_000),)),
     ),
     Guard(
-        "storage-newest-tombstone",
-        "A row that is not there any more was touched, too (I9).",
-        (
-            Edit(
-                "tausql.storage.versions:VersionReader.get",
-                "if touched > self.newest:",
-                "if iterator.value()[0] and touched > self.newest:",
-            ),
-            Edit(
-                "tausql.storage.versions:Ascending.next",
-                "if touched > self._reader.newest:",
-                "if iterator.value()[0] and touched > self._reader.newest:",
-            ),
-        ),
-        Hint("registers", shape=(("clock_bound_micros", 20_000),)),
-    ),
-    Guard(
         "storage-whole",
         "A range is served once all of its checkpoint is there.",
         (Edit(_SHARDS + "complete", "one.whole and one.base", "one.base"),),
-        _MOVING,
-    ),
-    Guard(
-        "storage-reached",
-        "A range is served once the position has reached its checkpoint's.",
-        (Edit(_SHARDS + "complete", "if one.whole and one.base <= watermark", "if one.whole"),),
         _MOVING,
     ),
     Guard(
@@ -104,13 +76,13 @@ GUARDS = (
         "storage-taking-dropped",
         "A range whose checkpoint was not complete at a crash is worth nothing.",
         (Edit(_SHARDS + "__init__", "one.base, one.status, hashes", "one.base, Status.whole, hashes"),),
-        Hint(faults=("shards change", "storage joins", "kill several", "kill all", "kill")),
+        Hint(faults=("shards change", "storage joins", "taking torn", "pause")),
     ),
     Guard(
         "storage-subscribed-first",
         "The peer's checkpoint of a range is of a moment after the subscription to it began.",
         (Edit("tausql.storage.peers:CheckpointFetcher._take", "if part.watermark <= self._above:", "if False:"),),
-        _MOVING,
+        Hint(faults=("shards change", "storage joins", "pause", "slow link"), points=(HOLD_A_DELIVERY,)),
     ),
     Guard(
         "storage-dropped-late",
@@ -175,12 +147,6 @@ GUARDS = (
                 "entries: list[tuple[bytes, bytes]] = [(STATE_KEY, encoded_state(self.state))]",
             ),
         ),
-        _CHECKPOINTS,
-    ),
-    Guard(
-        "storage-checkpoint-watermark",
-        "A checkpoint holds what lies at or below its position, no more.",
-        (Edit(_SOURCE, "if tau <= self.state.watermark:", "if True:"),),
         _CHECKPOINTS,
     ),
     Guard(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tausql.runtime.fault_points import SHRINK_A_LIMIT
 from tausql.simulation.guards.guard import WIDE_CLOCKS, Edit, Guard, Hint
 
 _PROPOSER = "tausql.adjudicator.proposer:Proposer."
@@ -10,9 +9,11 @@ _TENURE = "tausql.adjudicator.tenure:Tenure."
 _CANDIDATE = "tausql.adjudicator.takeover:Candidate."
 _BEAT = "tausql.adjudicator.heartbeat:Heartbeat.now"
 _TAKEOVERS = Hint(faults=("lonely tail", "zombie", "kill in flight", "pause"))
-_SHORT_LIMITS = Hint(faults=_TAKEOVERS.faults, points=(SHRINK_A_LIMIT,))
+_WRONG_CLOCKS = Hint(shape=(("clocks_lie", True),), faults=("clock jumps ahead", "clock runs away", "kill", "handover"))
+_CUT_OFF = Hint(faults=("zombie", "lonely tail", "link cut one way", "partition one way"))
 _WIPES = Hint(faults=("wiped while it counts", "outvoted disk", "wipe journal", "lonely tail"))
 _HANDOVERS = Hint(faults=("handover", "rolling restart", "preferred holders change", "ranges move"))
+_VOTES_OPEN = Hint(shape=(("streams", 3),), faults=("handover", "overtaken", "preferred holders change", "ranges move"))
 
 GUARDS = (
     Guard(
@@ -84,9 +85,12 @@ GUARDS = (
     ),
     Guard(
         "adjudicator-limit",
-        "No tau above the limit is given out (I4).",
-        (Edit("tausql.adjudicator.judge:Judge.judge", "if tau > self.limit:", "if False:"),),
-        _SHORT_LIMITS,
+        "No tau above the limit is given out (I4), and none above the deadline.",
+        (
+            Edit("tausql.adjudicator.judge:Judge.judge", "if tau > self.limit:", "if False:"),
+            Edit("tausql.adjudicator.judge:Judge.judge", "if tau > request.deadline:", "if False:"),
+        ),
+        _WRONG_CLOCKS,
     ),
     Guard(
         "adjudicator-start-limit",
@@ -98,7 +102,7 @@ GUARDS = (
                 "answer.status == Status.limit_refused",
             ),
         ),
-        Hint(shape=(("clocks_lie", True),), faults=("clock jumps ahead", "clock runs away", "kill", "handover")),
+        _WRONG_CLOCKS,
     ),
     Guard(
         "adjudicator-closed-assigned",
@@ -113,7 +117,7 @@ GUARDS = (
             Edit(_BEAT, "judge.limit, self.ceiling)", "self.ceiling)"),
             Edit(_BEAT, "check(I4, tau <= judge.limit,", "check(I4, True,"),
         ),
-        _SHORT_LIMITS,
+        _CUT_OFF,
     ),
     Guard(
         "adjudicator-in-flight",
@@ -128,19 +132,15 @@ GUARDS = (
         _HANDOVERS,
     ),
     Guard(
-        "adjudicator-handover-closes",
-        "An epoch that ends takes no more commits and gives no more votes.",
-        (Edit(_TENURE + "hand_over", "self.docket.close()", "pass"),),
-        _HANDOVERS,
-    ),
-    Guard(
         "adjudicator-end-votes",
         "The end of an epoch lies above every vote it has given: the next one starts there and knows of none.",
         (
-            Edit(_TENURE + "_end_epoch", "self._judge.limit if self._sealing else self.docket.votes.highest_upper", "0"),
+            Edit(
+                _TENURE + "_end_epoch", "self._judge.limit if self._sealing else self.docket.votes.highest_upper", "0"
+            ),
             Edit(_TENURE + "_end_epoch", "if rounds and len(self.docket.votes):", "if False:"),
         ),
-        _HANDOVERS,
+        _VOTES_OPEN,
     ),
     Guard(
         "adjudicator-readback",

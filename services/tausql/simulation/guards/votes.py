@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from tausql.runtime.fault_points import LOSE_A_SETTLE, RESIGN, SHRINK_A_LIMIT
-from tausql.simulation.guards.guard import Edit, Guard, Hint
+from tausql.runtime.fault_points import LOSE_A_SETTLE, RESIGN
+from tausql.simulation.guards.guard import WIDE_CLOCKS, Edit, Guard, Hint
 
 _JUDGE = "tausql.adjudicator.judge:Judge."
 _VOTES = "tausql.adjudicator.voting:Votes."
 _COORDINATOR = "tausql.adjudicator.coordinator:Coordinator."
 _THREE = (("streams", 3),)
-_FAULTS = ("ranges move", "overtaken", "kill in flight", "loss")
+_FAULTS = ("ranges move", "overtaken", "preferred holders change", "loss")
 _ACROSS = Hint(shape=_THREE, faults=_FAULTS)
 _SCHEMA = Hint("schema changes", shape=_THREE, faults=("ranges move", "overtaken", "slow link", "loss"))
+_SCHEMA_AHEAD = Hint("schema changes", shape=(*_THREE, *WIDE_CLOCKS), faults=_SCHEMA.faults)
 
 GUARDS = (
     Guard(
@@ -25,7 +26,7 @@ GUARDS = (
             ),
             Edit(_JUDGE + "vote", "check(I4, upper <= self.limit,", "check(I4, True,"),
         ),
-        Hint(shape=_THREE, faults=_FAULTS, points=(SHRINK_A_LIMIT,)),
+        Hint(shape=_THREE, faults=("zombie", "lonely tail", "link cut one way", "preferred holders change")),
     ),
     Guard(
         "vote-upper",
@@ -35,15 +36,21 @@ GUARDS = (
     ),
     Guard(
         "vote-lower",
-        "The coordinator gives a tau above every vote's lower: a schema change lies above whatever relied on the old one.",
+        "The coordinator gives a tau above every vote's lower: a schema change, above all that relied on the old one.",
         (Edit(_COORDINATOR + "_told", "one.lower = max(one.lower, answer.lower)", "pass"),),
-        _SCHEMA,
+        _SCHEMA_AHEAD,
     ),
     Guard(
         "vote-schema-above",
         "A stream votes for a schema change above every tau it has assigned, closed or started from.",
-        (Edit(_JUDGE + "vote", "max(self.highest, request.tau_start) + 1, self.limit", "request.tau_start + 1, self.limit"),),
-        _SCHEMA,
+        (
+            Edit(
+                _JUDGE + "vote",
+                "max(self.highest, request.tau_start) + 1, self.limit",
+                "request.tau_start + 1, self.limit",
+            ),
+        ),
+        _SCHEMA_AHEAD,
     ),
     Guard(
         "vote-keys",
@@ -90,8 +97,10 @@ GUARDS = (
     Guard(
         "vote-kept",
         "A vote binds until its upper, not less.",
-        (Edit(_VOTES + "expire", "if one.upper <= tau]", "]"),
-         Edit(_VOTES + "expire", "self._let_go(one, one.upper)", "self._let_go(one, 0)")),
+        (
+            Edit(_VOTES + "expire", "if one.upper <= tau]", "]"),
+            Edit(_VOTES + "expire", "self._let_go(one, one.upper)", "self._let_go(one, 0)"),
+        ),
         _ACROSS,
     ),
     Guard(

@@ -13,6 +13,7 @@ from tausql.simulation.workloads.inserts import Inserts
 from tausql.simulation.workloads.long_fork import LongFork
 from tausql.simulation.workloads.registers import Registers
 from tausql.simulation.workloads.schema_changes import SchemaChanges
+from tausql.simulation.workloads.sightings import Sightings
 from tausql.simulation.workloads.tokens import Tokens
 from tausql.simulation.workloads.write_skew import WriteSkew
 
@@ -26,17 +27,20 @@ OFFERS: tuple[Offer, ...] = (
     Offer("write skew", WriteSkew, 1),
     Offer("indexed", Indexed, 3),
     Offer("schema changes", SchemaChanges, 2),
+    Offer("sightings", Sightings, 1),
 )
 
 MARKS: tuple[str, ...] = (
     "OC001 under load",
     "a connection was reset with bytes unread",
     "a dropped table was gone",
+    "a dropped table was written to in vain",
     "a job found a duplicate",
     "a job met a conflict and halved its batch",
     "a lock kept write skew away",
     "a long transaction read again",
     "a reader saw one of two concurrent writes",
+    "a row was seen by two, one after the other",
     "a session moved",
     "a session went on elsewhere",
     "a transaction across a schema change was refused",

@@ -8,7 +8,7 @@ from tausql.simulation.sql_client import Row, SqlClient
 from tausql.simulation.workload import Context
 from tausql.simulation.workloads.turns import SqlWorkload
 
-KEYS = 5
+KEYS = (2, 5)
 TABLES = ("appends_a", "appends_b")
 
 
@@ -21,15 +21,16 @@ class Appends(SqlWorkload):
         super().__init__(context)
         self._history: list[Attempt] = []
         self._next = 0
+        self._keys = range(self.chance.choice(KEYS))
 
     async def prepare(self, client: SqlClient) -> None:
         for number, table in enumerate(TABLES):
-            rows = ", ".join(f"({key}, '')" for key in range(number, KEYS, len(TABLES)))
+            rows = ", ".join(f"({key}, '')" for key in self._keys[number :: len(TABLES)])
             await client.until(f"INSERT INTO {table} VALUES {rows} ON CONFLICT DO NOTHING")
 
     async def turn(self, client: SqlClient) -> None:
         chance = self.chance
-        keys = chance.sample(range(KEYS), chance.choice((1, 2, 2, 3)))
+        keys = chance.sample(self._keys, min(len(self._keys), chance.choice((1, 2, 2, 3))))
         plans = [(key, chance.random() < 0.6, chance.random() < 0.15) for key in keys]
         await self._run(client, plans)
 
@@ -60,7 +61,7 @@ class Appends(SqlWorkload):
         return attempt
 
     async def last_words(self, client: SqlClient) -> None:
-        while (await self._run(client, [(key, False, False) for key in range(KEYS)])).status != "ok":
+        while (await self._run(client, [(key, False, False) for key in self._keys])).status != "ok":
             await client.pause(0.1)
 
     def check(self) -> None:

@@ -34,6 +34,8 @@ class Inserts(SqlWorkload):
         if what < 0.2 and acknowledged:
             await self._look(client, self.chance.choice(acknowledged[-5:]))
             return
+        if self.chance.random() < 0.2:
+            client.close()
         ids = [self._fresh() for _ in range(1 if what < 0.6 else 2)]
         began = client.now
         if what < 0.4:

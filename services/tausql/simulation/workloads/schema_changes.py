@@ -33,7 +33,7 @@ class SchemaChanges(SqlWorkload):
         what = self.chance.random()
         if what < 0.25 and self._changes < CHANGES_MAX:
             self._changes += 1
-            await self._across(client)
+            await (self._across(client) if self.chance.random() < 0.7 else self._write_only(client))
         elif what < 0.35 and self._changes < CHANGES_MAX:
             self._changes += 1
             await self._change_base(client)
@@ -103,6 +103,24 @@ class SchemaChanges(SqlWorkload):
             self.world.mark("a transaction across a schema change was refused")
         if drops:
             await self._gone(client, table)
+
+    async def _write_only(self, client: SqlClient) -> None:
+        """A row without a key is written without a read, which would have told that the table is gone."""
+        table = f"schema_{self._changes}"
+        other = self.twin(client)
+        steps = ((client, f"CREATE TABLE {table} (v int)"), (other, f"INSERT INTO {table} VALUES (1)"))
+        for session, sql in (*steps, (client, f"DROP TABLE {table}")):
+            began = client.now
+            outcome = await session.once(sql)
+            self.note(client, began, outcome, sql)
+            if outcome.status != "ok":
+                other.close()
+                return
+        outcome = await other.once(f"INSERT INTO {table} VALUES (2)")
+        other.close()
+        if outcome.status == "ok" and self.world.honest(client.process, began):
+            raise Nonsense(f"{table} was dropped, and then written to")
+        self.world.mark("a dropped table was written to in vain")
 
     async def _gone(self, client: SqlClient, table: str) -> None:
         """A table that was dropped is there for nobody."""

@@ -15,6 +15,7 @@ from tausql.simulation.workload import Context
 from tausql.simulation.world import Process
 
 LAST_TRIES_MAX = 40
+CHASE_SHARE = 0.5  # of answers that somebody else follows at once
 
 Turn = Coroutine[Any, Any, None]
 
@@ -43,6 +44,7 @@ class SqlWorkload:
         self._prepared = False
         self._busy = 0
         self._resting: dict[Wait[None], None] = {}
+        self._pausing: dict[Wait[None], Process] = {}  # those of them that lie between two turns
         self._sessions: list[SqlClient] = []
 
     # --- what a kind of workload adds -----------------------------------------------------------------------------
@@ -95,6 +97,9 @@ class SqlWorkload:
         """Count a transaction and keep what its client was told. Its number."""
         self.attempts += 1
         self.acknowledged += outcome.status == "ok"
+        if outcome.status == "ok" and self._pausing and self.chance.random() < CHASE_SHARE:
+            wait, process = self.chance.choice(list(self._pausing.items()))
+            process.soon(wait.resolve, None)
         self._told.append((client.process.name, began, client.now, outcome.status, outcome.sqlstate, what))
         if self.honest and not self.world.honest(client.process, began):
             self.honest = False
@@ -108,14 +113,18 @@ class SqlWorkload:
     def running(self) -> bool:
         return self._running
 
-    async def rest(self, client: SqlClient, seconds: float) -> None:
-        """Wait, but not beyond the end of the work."""
+    async def rest(self, client: SqlClient, seconds: float, between: bool = False) -> None:
+        """Wait, but not beyond the end of the work; `between` two turns, perhaps only until somebody else is told
+        something."""
         wait: Wait[None] = Wait()
         self._resting[wait] = None
+        if between:
+            self._pausing[wait] = client.process
         timer = client.process.later(seconds, wait.resolve, None)
         await wait
         timer.cancel()
         del self._resting[wait]
+        self._pausing.pop(wait, None)
 
     # --- within ---------------------------------------------------------------------------------------------------
 
@@ -135,7 +144,7 @@ class SqlWorkload:
         while self._running:
             await self.turn(client)
             if self._running:
-                await self.rest(client, self.chance.expovariate(1 / self._pause_seconds))
+                await self.rest(client, self.chance.expovariate(1 / self._pause_seconds), between=True)
         self._busy -= 1
 
     async def _finish(self) -> None:

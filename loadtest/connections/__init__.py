@@ -1,0 +1,1 @@
+"""Very many connections at once: do they all answer, and what does one cost that does nothing?"""
