@@ -194,6 +194,8 @@ class Estate:
             reply.answer(Undecided())  # even if it is known: known is not yet durable
         elif changes.has_taken(self.current, request.giver, request.floor):
             reply.answer(RangeTaken())
+        elif changes.overlaps(self.current, request.low, request.high):
+            reply.answer(Undecided())  # a later epoch has given it away, and this one does not know yet that it is over
         else:
             tau = self._tau()
             if tau is None:

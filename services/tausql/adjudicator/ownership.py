@@ -59,11 +59,14 @@ def without(before: Ownership, low: bytes, high: bytes, to: int, floor: int) -> 
     return Ownership(tuple(owned), (*before.given, Given(low, high, floor, to)), before.taken, before.streams)
 
 
+def overlaps(ownership: Ownership, low: bytes, high: bytes) -> bool:
+    """Does it own any of [low, high)?"""
+    return any(not ((one.high and one.high <= low) or (high and high <= one.low)) for one in ownership.owned)
+
+
 def with_taken(before: Ownership, giver: int, low: bytes, high: bytes, floor: int) -> Ownership:
     """[low, high), given by stream `giver`, is owned; it judged up to `floor`."""
-    for one in before.owned:
-        apart = (one.high and one.high <= low) or (high and high <= one.low)
-        check(I6, bool(apart), "a range is given to its owner", low=low, high=high, giver=giver)
+    check(I6, not overlaps(before, low, high), "a range is given to its owner", low=low, high=high, giver=giver)
     taken = (*(one for one in before.taken if one.giver != giver), Taken(giver, floor))
     return Ownership(_joined([*before.owned, Owned(low, high, floor)]), before.given, taken, before.streams)
 

@@ -180,6 +180,8 @@ class Ambushes:
                 one.wipe()
                 one.start()
             seconds = self._world.random.uniform(0.15, 0.7)
+            if self._world.random.random() < 0.4:  # and the holder does not hear of the new disk by itself
+                self._world.at(seconds + 1.0, None, self._world.links.sever({holder.name}, {one.name}))
             for mend in mends:
                 self._world.at(seconds, None, mend)
                 seconds += 0.4
@@ -290,8 +292,7 @@ class Ambushes:
         return True
 
     def _one_zone_alone(self) -> bool:
-        """All storage but that of one zone, or just that, is away for longer than it is waited for, and comes back as it
-        was."""
+        """All storage but one zone's, or just that, is away for longer than it is waited for, and then as it was."""
         zones = sorted({member.zone for member in self._fleet.members["storage"]})
         if not self._fleet.shape.trims or len(zones) < 2 or not self._fleet.storages_whole():
             return False

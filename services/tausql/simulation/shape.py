@@ -156,7 +156,8 @@ def small_parts(chance: random.Random, pace: Pace = "fast") -> Iterator[None]:
     """While inside, what a real fleet sends in one part goes in many; and, at the fast pace, jobs wait for seconds
     where they would wait for minutes."""
     constants: tuple[tuple[Any, str, tuple[int | float, ...]], ...]
-    constants = ((peers, "PART_BYTES", (64, 256 * KIB)), (tails, "PART_BYTES_MAX", (512, 256 * KIB)), (rejoin, "PART_BYTES_MAX", (300, MIB)),
+    constants = ((peers, "PART_BYTES", (64, 256 * KIB)), (tails, "PART_BYTES_MAX", (512, 256 * KIB)),
+                 (rejoin, "PART_BYTES_MAX", (300, MIB)),
                  (subscribers, "DELIVERY_RECORDS_MAX", (3, 1_000)),
                  (lookback, "SPAN_MAX", (2, 1024)),
                  (jobs, "BATCH_ROWS_MAX", (2, 5, 1000)), (jobs, "BATCH_ROWS_MIN", (1, 10)))  # fmt: skip

@@ -70,7 +70,7 @@ GUARDS = (
             Edit(_STORE + "_ensure_reserve", "if missing > 0:", "if False:"),
             Edit(_STORE + "can_hold", "return free - ", "return free + (1 << 40) - "),
         ),
-        Hint(faults=("journal's disk full", "kill", "pause", "kill several")),
+        Hint(faults=("journal's disk full", "clock drift", "slow link", "crossbar joins")),
     ),
     Guard(
         "journal-doomed-after-sync",
@@ -123,19 +123,6 @@ GUARDS = (
         "journal-rejoin-longest",
         "A learner copies the log with the highest (epoch, seq).",
         (Edit(_REJOIN + "_begin", "or rank > (", "or rank < ("),),
-        Hint(faults=_WIPES),
-    ),
-    Guard(
-        "journal-rejoin-copy",
-        "Each part that a learner copies begins with the last record it has, which proves that no cut came between.",
-        (
-            Edit(_REJOIN + "part", "if (overlap.epoch, overlap.seq) != (log.last_epoch, log.last_seq):", "if False:"),
-            Edit(
-                _REJOIN + "_next",
-                "if log.last_seq == target.last_seq and log.last_epoch != target.last_epoch:",
-                "if False:",
-            ),
-        ),
         Hint(faults=_WIPES),
     ),
     Guard(

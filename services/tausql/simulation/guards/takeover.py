@@ -13,7 +13,10 @@ _WRONG_CLOCKS = Hint(shape=(("clocks_lie", True),), faults=("clock jumps ahead",
 _CUT_OFF = Hint(faults=("zombie", "lonely tail", "link cut one way", "partition one way"))
 _WIPES = Hint(faults=("wiped while it counts", "outvoted disk", "wipe journal", "lonely tail"))
 _HANDOVERS = Hint(faults=("handover", "rolling restart", "preferred holders change", "ranges move"))
-_VOTES_OPEN = Hint(shape=(("streams", 3),), faults=("handover", "overtaken", "preferred holders change", "ranges move"))
+_VOTES_OPEN = Hint(
+    shape=(("streams", 3), ("start_seconds", 0.0)),
+    faults=("handover", "overtaken", "preferred holders change", "ranges move"),
+)
 
 GUARDS = (
     Guard(
@@ -141,12 +144,6 @@ GUARDS = (
             Edit(_TENURE + "_end_epoch", "if rounds and len(self.docket.votes):", "if False:"),
         ),
         _VOTES_OPEN,
-    ),
-    Guard(
-        "adjudicator-readback",
-        "What is read back of an adopted log is compared with it: the replica may have been overwritten meanwhile.",
-        (Edit("tausql.adjudicator.readback:Readback._got", "if self._log.matches(records, seq):", "if True:"),),
-        _TAKEOVERS,
     ),
     Guard(
         "adjudicator-early-answer",

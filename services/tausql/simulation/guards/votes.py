@@ -8,7 +8,7 @@ from tausql.simulation.guards.guard import WIDE_CLOCKS, Edit, Guard, Hint
 _JUDGE = "tausql.adjudicator.judge:Judge."
 _VOTES = "tausql.adjudicator.voting:Votes."
 _COORDINATOR = "tausql.adjudicator.coordinator:Coordinator."
-_THREE = (("streams", 3),)
+_THREE = (("streams", 3), ("start_seconds", 0.0))  # so that holders differ
 _FAULTS = ("ranges move", "overtaken", "preferred holders change", "loss")
 _ACROSS = Hint(shape=_THREE, faults=_FAULTS)
 _SCHEMA = Hint("schema changes", shape=_THREE, faults=("ranges move", "overtaken", "slow link", "loss"))
