@@ -32,7 +32,7 @@ from tausql.runtime.loop import AsyncHost, run_on_host
 
 ROWS_A_TRANSACTION = 3_000  # DSQL's limit
 PROBE_SECONDS = 0.005
-SETTLED_SECONDS = 10.0  # no new shard for so long: splitting is over
+SETTLED_SECONDS = 30.0  # no new shard for so long: splitting is over
 WAIT_SECONDS_MAX = 600.0
 TABLE = "CREATE TABLE readings (id bigint PRIMARY KEY, sensor integer NOT NULL, value double precision, note text)"
 
