@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tausql.adjudicator.docket import Docket
+from tausql.adjudicator.within import AnswerWithin
 from tausql.protocol.adjudicator import Aborted, AdjudicatorClient, Reason, Settle, Vote
-from tausql.rpc.interface import Cause, Failure, Message, Peer
 
 VOTE_SECONDS = 0.5  # a later vote would hardly leave an instant
 
@@ -37,7 +37,7 @@ class OtherHolders:
     def vote(self, request: Vote, done: Callable[[Any], None]) -> None:
         own = self._own.get(request.stream)
         if own is not None:
-            own.docket.vote(request, _Answer(done))
+            own.docket.vote(request, AnswerWithin(done))
             return
         client = self._others.holder(request.stream)
         if client is None:
@@ -53,34 +53,3 @@ class OtherHolders:
         client = self._others.holder(verdict.stream)
         if client is not None:
             client.settle(verdict)
-
-
-class _Here:
-    """The caller of a call within the process."""
-
-    __slots__ = ()
-
-    name = ""
-    connected = True
-
-
-_HERE = _Here()
-
-
-class _Answer:
-    """Where the answer to a call within the process goes."""
-
-    __slots__ = ("_done",)
-
-    def __init__(self, done: Callable[[Any], None]) -> None:
-        self._done = done
-
-    @property
-    def peer(self) -> Peer:
-        return _HERE
-
-    def answer(self, message: Message) -> None:
-        self._done(message)
-
-    def fail(self, cause: Cause, message: str = "") -> None:
-        self._done(Failure(cause, message))

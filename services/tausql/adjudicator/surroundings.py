@@ -14,10 +14,10 @@ from tausql.adjudicator.estate import Estate, NeverTaken
 from tausql.adjudicator.others import Others
 from tausql.adjudicator.ownership import STREAM_OF_REGISTRY, has_taken
 from tausql.adjudicator.roster import Roster
+from tausql.adjudicator.within import AnswerWithin
 from tausql.protocol.adjudicator import Holding, RangeTaken, StreamRemoved, StreamSealed, TakeRange, Undecided
 from tausql.protocol.fleet import Fleet
 from tausql.protocol.journal import NO_EPOCH, Epoch, LogPart, Ownership, ReadLog, Status
-from tausql.rpc.interface import Cause, Failure, Message, Peer
 from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
 
@@ -78,7 +78,7 @@ class Streams:
     def offer(self, request: TakeRange, done: Callable[[Any], None]) -> None:
         own = self._own.get(request.to)
         if own is not None:
-            self._host.soon(own.estate.take, request, _Answer(done))
+            self._host.soon(own.estate.take, request, AnswerWithin(done))
             return
         client = self._others.holder(request.to)
         if client is not None:
@@ -135,7 +135,7 @@ class Streams:
         own = self._own.get(STREAM_OF_REGISTRY)
         client = self._others.holder(STREAM_OF_REGISTRY)
         if own is not None:
-            self._host.soon(own.estate.remove, request, _Answer(done))
+            self._host.soon(own.estate.remove, request, AnswerWithin(done))
         elif client is not None:
             client.stream_sealed(request, OFFER_SECONDS, done)
         else:
@@ -144,34 +144,3 @@ class Streams:
     def _told(self, stream: int, answer: Any) -> None:
         if not isinstance(answer, StreamRemoved):
             self._host.later(_TELL_SECONDS, self._tell, stream)
-
-
-class _Here:
-    """The caller of a call within the process."""
-
-    __slots__ = ()
-
-    name = ""
-    connected = True
-
-
-_HERE = _Here()
-
-
-class _Answer:
-    """Where the answer to a call within the process goes."""
-
-    __slots__ = ("_done",)
-
-    def __init__(self, done: Callable[[Any], None]) -> None:
-        self._done = done
-
-    @property
-    def peer(self) -> Peer:
-        return _HERE
-
-    def answer(self, message: Message) -> None:
-        self._done(message)
-
-    def fail(self, cause: Cause, message: str = "") -> None:
-        self._done(Failure(cause, message))
