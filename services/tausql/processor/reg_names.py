@@ -10,7 +10,7 @@ from tausql.processor.block import Block
 from tausql.processor.catalogue import Catalogue
 from tausql.processor.parameters import SessionParameters
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.sql.catalogue.views import NAMESPACE_OIDS, OWNER_OID
+from tausql.sql.catalogue.objects import NO_OBJECTS, Objects, Schema
 from tausql.sql.system import SystemRelations
 from tausql.sql.types import type_by_oid
 from tausql.sql.types.registry import type_by_name
@@ -19,7 +19,7 @@ from tausql.sql.types.registry import type_by_name
 class RegNames:
     """Resolves for one session, as its transaction sees the schema."""
 
-    __slots__ = ("_block", "_catalogue", "_parameters", "_system", "_user")
+    __slots__ = ("_block", "_catalogue", "_parameters", "_system")
 
     def __init__(
         self,
@@ -27,13 +27,11 @@ class RegNames:
         block: Block,
         parameters: SessionParameters,
         system: SystemRelations | None,
-        user: str,
     ) -> None:
         self._catalogue = catalogue
         self._block = block
         self._parameters = parameters
         self._system = system
-        self._user = user
 
     def resolve(self, kind: str, text: str) -> int:
         """The oid that `text` names. Raises 42P01, 42704, 3F000."""
@@ -44,14 +42,15 @@ class RegNames:
         if kind == "type":
             return type_by_name(text).oid
         if kind == "namespace":
-            oid = NAMESPACE_OIDS.get(name)
-            if oid is None:
+            schema = self._objects().schemas.get(name)
+            if schema is None:
                 raise SqlError(Code.invalid_schema_name, f'schema "{name}" does not exist')
-            return oid
+            return schema.oid
         if kind == "role":
-            if name != self._user:
+            role = self._objects().roles.get(name)
+            if role is None:
                 raise SqlError(Code.undefined_object, f'role "{name}" does not exist')
-            return OWNER_OID
+            return role.oid
         raise not_supported(f"reg{kind} is not supported")
 
     def name(self, kind: str, oid: int) -> str | None:
@@ -65,10 +64,17 @@ class RegNames:
             except SqlError:
                 return None
         if kind == "namespace":
-            return next((name for name, number in NAMESPACE_OIDS.items() if number == oid), None)
+            schema = self._objects().by_oid.get(oid)
+            return schema.name if isinstance(schema, Schema) else None
         if kind == "role":
-            return self._user if oid == OWNER_OID else None
+            role = self._objects().roles_by_oid.get(oid)
+            return role.name if role is not None else None
         return None
+
+    def _objects(self) -> Objects:
+        """Before the first look at the schema there is only what the system brings."""
+        snapshot = self._catalogue.at_hand(self._block.transaction)
+        return NO_OBJECTS if snapshot is None else snapshot.objects
 
     def _class(self, text: str) -> int:
         parts = _parts(text)

@@ -82,7 +82,8 @@ class ProcessorService:
         )
         transactions = Transactions(host, snapshots, self.reads, commits)
         self.catalogue = Catalogue(settings.cluster, self.metrics)
-        self.plans = PlanCache(settings.plans_max)
+        dialect = settings.sql_dialect
+        self.plans = PlanCache(settings.plans_max, dialect)
         self.internal = InternalTransactions(host, transactions, self.catalogue)
         self._shared = Shared(
             host,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from tausql.runtime.settings import ServiceSettings, settings_for
+from tausql.sql.dialect import Dialect
 
 
 class ProcessorSettings(ServiceSettings):
@@ -54,3 +57,25 @@ class ProcessorSettings(ServiceSettings):
     drain_seconds: float = Field(
         default=8.0, ge=0, description="How long open transactions may go on once the process is told to stop."
     )
+    dialect: Literal["2026-09"] = Field(
+        default="2026-09", description="The month whose Aurora DSQL is followed: what it took and refused by then."
+    )
+    extensions: bool = Field(
+        default=False,
+        description="What PostgreSQL has and Aurora DSQL has not: SAVEPOINT, TRUNCATE, CREATE TABLE AS and the like. "
+        "The same for all processors of a cluster, as the two below.",
+    )
+    lenient: bool = Field(
+        default=False,
+        description="Accept settings and functions that tools ask for and that change nothing here, so that pg_dump, "
+        "pgAdmin, Flyway and the like get through.",
+    )
+    testing: bool = Field(
+        default=False,
+        description="Let every client have commits fail and jobs held (`tausql.fail_next_commit`, ...), so that "
+        "retries can be tested. Never where there is data that matters.",
+    )
+
+    @property
+    def sql_dialect(self) -> Dialect:
+        return Dialect(self.dialect, self.extensions, self.lenient, self.testing)

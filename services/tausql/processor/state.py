@@ -138,7 +138,7 @@ class SessionState:
         )
         self.carried: Carried | None = None  # what a frontend of another process is told; None: there is none
         self._facts: SessionFacts | None = None
-        names = RegNames(shared.catalogue, self.block, self.parameters, shared.system, user)
+        names = RegNames(shared.catalogue, self.block, self.parameters, shared.system)
         self.parameters.format.resolve_reg = names.resolve
         self.parameters.format.name_reg = names.name
 

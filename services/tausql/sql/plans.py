@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tausql.protocol.errors import SqlError
 from tausql.sql.catalogue.descriptors import Snapshot
+from tausql.sql.dialect import DSQL, Dialect
 from tausql.sql.engine import Prepared, prepare
 from tausql.sql.statements import Statement, parse_statements
 from tausql.sql.system import SystemRelations
@@ -22,10 +23,11 @@ CACHED_TEXT_MAX: Final = 8 << 10  # longer texts are rarely met twice
 class PlanCache:
     """Least recently used goes first. `capacity`: plans, and as many parsed texts."""
 
-    __slots__ = ("accesses", "capacity", "hits", "misses", "plans", "refused", "texts")
+    __slots__ = ("accesses", "capacity", "dialect", "hits", "misses", "plans", "refused", "texts")
 
-    def __init__(self, capacity: int = 2000) -> None:
+    def __init__(self, capacity: int = 2000, dialect: Dialect = DSQL) -> None:
         self.capacity = capacity
+        self.dialect = dialect
         self.hits = 0
         self.misses = 0
         self.accesses = AccessCache()
@@ -39,7 +41,7 @@ class PlanCache:
         if known is not None:
             self.texts.move_to_end(text)
             return known
-        parsed = parse_statements(text)
+        parsed = parse_statements(text, self.dialect)
         if len(text) <= CACHED_TEXT_MAX:
             self.texts[text] = parsed
             if len(self.texts) > self.capacity:

@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql import refusals, utility
+from tausql.sql.dialect import DSQL, Dialect
 from tausql.sql.expressions.parsing import parse
 from tausql.sql.lexer import Token, name_value, split, syntax_error_at, syntax_error_at_end
 
@@ -36,6 +37,7 @@ class Statement:
     node: exp.Expr | None = None
     tag: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    dialect: Dialect = DSQL
 
     @property
     def is_ddl(self) -> bool:
@@ -52,14 +54,21 @@ class Statement:
             raise error
 
 
-def parse_statements(text: str) -> list[Statement]:
+def parse_statements(text: str, dialect: Dialect = DSQL) -> list[Statement]:
     """The statements of a query string, empty ones left out. Raises 42601, 54000 and 54001; never RecursionError."""
     if len(text) > TEXT_BYTES_MAX:
         raise SqlError(Code.program_limit_exceeded, "query string is too long")
-    return [_classify(own, tokens) for own, tokens in split(text)]
+    return [_classify(own, tokens, dialect) for own, tokens in split(text)]
 
 
-def _classify(text: str, tokens: list[Token]) -> Statement:
+def _classify(text: str, tokens: list[Token], dialect: Dialect) -> Statement:
+    statement = _classified(text, tokens, dialect)
+    if dialect is not DSQL:
+        statement.dialect = dialect
+    return statement
+
+
+def _classified(text: str, tokens: list[Token], dialect: Dialect) -> Statement:
     if len(text) > TEXT_BYTES_MAX:
         raise SqlError(
             Code.program_limit_exceeded,
@@ -84,11 +93,11 @@ def _classify(text: str, tokens: list[Token]) -> Statement:
     if refusal is not None:
         return Statement("refused", text, options={"error": refusal})
     if first == "EXPLAIN":
-        return _explain(text, tokens, words)
+        return _explain(text, tokens, words, dialect)
     if first in ("CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "COMMENT"):
         return _ddl(text, tokens, words)
     if first == "COPY":
-        return _copy(text, tokens)
+        return _copy(text, tokens, dialect)
     utility_statement = utility.classify(tokens, words)
     if utility_statement is None:
         raise syntax_error_at(tokens[0].text, tokens[0].start)
@@ -246,13 +255,13 @@ def _check_write(text: str, tokens: list[Token], words: list[str]) -> None:
         raise syntax_error_at_end(text)
 
 
-def _explain(text: str, tokens: list[Token], words: list[str]) -> Statement:
+def _explain(text: str, tokens: list[Token], words: list[str], dialect: Dialect) -> Statement:
     options, at = utility.explain_options(tokens, words)
     if at >= len(tokens):
         raise syntax_error_at_end(text)
     start = tokens[at].start
     inner_tokens = [Token(token.kind, token.text, token.start - start) for token in tokens[at:]]
-    inner = _classify(text[start:], inner_tokens)
+    inner = _classify(text[start:], inner_tokens, dialect)
     inner.refuse()
     if inner.kind not in ("query", "insert", "update", "delete"):
         raise not_supported(f"EXPLAIN of {inner_tokens[0].word} not supported")
@@ -266,11 +275,11 @@ _OBJECTS = frozenset("TABLE INDEX SCHEMA VIEW SEQUENCE FUNCTION ROUTINE DOMAIN R
 def _ddl(text: str, tokens: list[Token], words: list[str]) -> Statement:
     verb = words[0]
     if verb in ("GRANT", "REVOKE", "COMMENT"):
-        return Statement(verb.lower(), text, tag=verb)
+        return Statement(verb.lower(), text, tag=verb, options={"tokens": tokens})
     rest = [word for word in words[1:4] if word not in ("OR", "REPLACE", "UNIQUE", "RECURSIVE")]
     thing = rest[0] if rest else ""
     if thing == "DEFAULT":  # ALTER DEFAULT PRIVILEGES
-        return Statement("alter_default_privileges", text, tag="ALTER DEFAULT PRIVILEGES")
+        return Statement("alter_default_privileges", text, tag="ALTER DEFAULT PRIVILEGES", options={"tokens": tokens})
     if thing not in _OBJECTS:
         if len(tokens) < 2:
             raise syntax_error_at_end(text)
@@ -319,7 +328,7 @@ def _create_index(statement: Statement, tokens: list[Token], words: list[str]) -
     return statement
 
 
-def _copy(text: str, tokens: list[Token]) -> Statement:
+def _copy(text: str, tokens: list[Token], dialect: Dialect) -> Statement:
     """COPY table [(columns)] FROM STDIN | TO STDOUT [[WITH] (options)]; COPY (query) TO STDOUT."""
     options: dict[str, Any] = {"columns": None, "query": None, "table": None}
     at = 1
@@ -329,7 +338,7 @@ def _copy(text: str, tokens: list[Token]) -> Statement:
         at = utility.closing(tokens, 1)
         start = tokens[2].start
         inner = [Token(token.kind, token.text, token.start - start) for token in tokens[2:at]]
-        options["query"] = _classify(text[start : tokens[at].start].rstrip(), inner)
+        options["query"] = _classify(text[start : tokens[at].start].rstrip(), inner, dialect)
         at += 1
     else:
         name = name_value(tokens[1])

@@ -349,8 +349,9 @@ def test_a_long_pipeline_lets_others_run(session: Client) -> None:
     other = Client(session.fleet)
     answered: list[int] = []
     other.out.on_write = lambda: answered.append(len(session.out.messages))
+    questions = iter((client.query("SELECT 1"),))
+    session.out.on_write = lambda: other.send(*questions)  # as soon as the pipeline is under way
     session.fleet.world.at(0.0, None, session.send, client.query("SELECT 1") * 1_000)
-    session.fleet.world.at(0.0, None, other.send, client.query("SELECT 1"))
     assert len(session.ready(1_000)) == 4_000
     assert answered[0] < 4_000
 

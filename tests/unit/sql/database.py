@@ -8,7 +8,7 @@ from typing import Any
 
 from memory_transaction import MemoryStore, run
 
-from tausql.sql.catalogue.descriptors import Column, Index, IndexState, Snapshot, Table
+from tausql.sql.catalogue.descriptors import Check, Column, Index, IndexState, Snapshot, Table
 from tausql.sql.engine import Prepared, prepare
 from tausql.sql.expressions import Context
 from tausql.sql.statements import parse_statements
@@ -61,7 +61,7 @@ def table(
                   (states or {}).get(index, IndexState.ready))
             for at, (index, indexed, unique) in enumerate(indexes)
         ),
-        tuple(checks),
+        tuple(Check(*check) for check in checks),
         version=oid,
     )  # fmt: skip
 

@@ -77,9 +77,10 @@ def checks_of(binder: Binder, relation: Relation) -> list[tuple[str, Expr]]:
     names = Namespace()
     names.add(table_relation(table, table.name, 0))
     checks: list[tuple[str, Expr]] = []
-    for name, text in table.checks:
+    for check in table.checks:
         scope = BlockScope(binder, names, None, NO_CTES).in_clause("check constraints")
-        checks.append((name, as_boolean(scope.expression(parse_expression(text)), "CHECK", binder.params)))
+        condition = scope.expression(parse_expression(check.expression))
+        checks.append((check.name, as_boolean(condition, "CHECK", binder.params)))
     return checks
 
 

@@ -12,6 +12,8 @@ from enum import IntEnum
 
 import msgspec
 
+from tausql.sql.catalogue.objects import ADMIN_OID, NO_OBJECTS, Acl, Objects
+
 GLOBAL_RELATION = 0  # changes with every schema change: what a name that is not there, and DDL itself, relies on
 
 
@@ -23,6 +25,12 @@ class Column(msgspec.Struct, frozen=True, gc=False):
     position: int  # in the stored row, from 0; attnum = position + 1; never reused
     default: str | None = None  # SQL text
     dropped: bool = False
+    identity: str = ""  # "a" GENERATED ALWAYS, "d" BY DEFAULT AS IDENTITY
+    sequence: int = 0  # oid of the identity column's sequence
+    generated: str | None = None  # SQL text of GENERATED ALWAYS AS (...) STORED; then `default` is None
+    storage: str = ""  # p PLAIN, e EXTERNAL, m MAIN, x EXTENDED; "" = the type's own
+    acl: Acl = None
+    domain: int = 0  # oid of the domain it was declared with; `type_oid` is then the domain's base type
 
 
 class IndexState(IntEnum):
@@ -36,11 +44,43 @@ class IndexState(IntEnum):
 class Index(msgspec.Struct, frozen=True, gc=False):
     oid: int
     name: str
-    columns: tuple[int, ...]  # positions
+    columns: tuple[int, ...]  # positions; -1 = the next of `expressions`
     unique: bool
     state: IndexState = IndexState.ready
     constraint: bool = False  # made by a UNIQUE constraint
     nulls_first: tuple[bool, ...] = ()
+    expressions: tuple[str, ...] = ()  # SQL texts, in the order of the -1 in `columns`
+    include: tuple[int, ...] = ()  # positions
+    predicate: str | None = None  # SQL text of WHERE: rows that do not satisfy it have no entry
+    nulls_not_distinct: bool = False
+    constraint_oid: int = 0
+
+
+class Check(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    name: str
+    expression: str  # SQL text
+    oid: int = 0
+    validated: bool = True  # False: NOT VALID, holds for rows written since
+    no_inherit: bool = False
+
+
+class ForeignKey(msgspec.Struct, frozen=True, gc=False):
+    """One REFERENCES of the table that has it. Actions are PostgreSQL's letters: a NO ACTION, r RESTRICT, c CASCADE,
+    n SET NULL, d SET DEFAULT."""
+
+    oid: int
+    name: str
+    columns: tuple[int, ...]  # positions
+    table: int  # oid of the referenced table
+    referenced: tuple[int, ...]  # positions there, of `key`
+    key: int  # oid of the referenced unique index; the table's own oid = its primary key
+    on_delete: str = "a"
+    on_update: str = "a"
+    set_columns: tuple[int, ...] = ()  # ON DELETE SET NULL | DEFAULT (columns); () = all
+    full: bool = False  # MATCH FULL
+    deferrable: bool = False
+    deferred: bool = False
+    validated: bool = True
 
 
 class Table(msgspec.Struct, frozen=True, gc=False):
@@ -51,9 +91,14 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     primary_key: tuple[int, ...]  # positions, in key order; () = none: rows have a hidden 16-byte id as their key
     primary_key_name: str
     indexes: tuple[Index, ...] = ()
-    checks: tuple[tuple[str, str], ...] = ()  # (name, SQL text)
-    owner: str = "admin"
+    checks: tuple[Check, ...] = ()
+    owner: int = ADMIN_OID
     version: int = 0  # tau of the last schema change
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    referenced_by: tuple[int, ...] = ()  # oids of the tables whose foreign keys point here
+    acl: Acl = None
+    primary_key_include: tuple[int, ...] = ()
+    primary_key_oid: int = 0  # the constraint's; 0 = none was given
 
     def column(self, name: str) -> Column | None:
         for column in self.columns:
@@ -75,6 +120,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     tables: Mapping[tuple[str, str], Table]  # by (schema, name)
     by_oid: Mapping[int, Table]
     indexes: Mapping[tuple[str, str], tuple[Table, Index]]  # by (schema, index name)
+    objects: Objects = NO_OBJECTS  # everything that is no table and no index
 
     def find(self, schema: str | None, name: str, search_path: tuple[str, ...]) -> Table | None:
         """The table a name means: in `schema`, or the first of `search_path` that has it."""

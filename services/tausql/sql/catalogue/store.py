@@ -14,15 +14,19 @@ from tausql.protocol.errors import Code, SqlError
 from tausql.protocol.storage import Scan
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import GLOBAL_RELATION, Index, Snapshot, Table
+from tausql.sql.catalogue.objects import CatalogueObject, CommentKey, objects_of
 from tausql.sql.catalogue.system import (
-    BUILT_IN_SCHEMAS,
+    COMMENTS,
     COUNTERS,
     FIRST_USER_OID,
     NAMES,
+    OBJECTS,
     RELATIONS,
     CounterRow,
     NameRow,
+    decode_comment,
     decode_counter,
+    decode_object,
     decode_table,
     encode_row,
     encode_table,
@@ -34,27 +38,44 @@ from tausql.sql.catalogue.system import (
 async def load(transaction: Transaction, cluster: int, versions: Mapping[int, int]) -> Snapshot:
     """The catalogue at the transaction's snapshot. `versions`: the newest schema version of each relation there, by
     oid (0 = the global one); a relation that never changed since has version 0."""
-    low, high = system_range(cluster, RELATIONS)
-    scanner = transaction.scan(RELATIONS, Scan(low, high))
     tables: dict[tuple[str, str], Table] = {}
     by_oid: dict[int, Table] = {}
     indexes: dict[tuple[str, str], tuple[Table, Index]] = {}
-    while page := await scanner.next_page():
-        for _, value in page:
-            table = decode_table(value)
-            table = msgspec.structs.replace(table, version=versions.get(table.oid, 0))
-            tables[table.schema, table.name] = table
-            by_oid[table.oid] = table
-            for index in table.indexes:
-                indexes[table.schema, index.name] = (table, index)
+    objects: dict[int, CatalogueObject] = {}
+    comments: dict[CommentKey, str] = {}
+    for value in await _rows(transaction, cluster, RELATIONS):
+        table = decode_table(value)
+        table = msgspec.structs.replace(table, version=versions.get(table.oid, 0))
+        tables[table.schema, table.name] = table
+        by_oid[table.oid] = table
+        for index in table.indexes:
+            indexes[table.schema, index.name] = (table, index)
+    for value in await _rows(transaction, cluster, OBJECTS):
+        item = decode_object(value)
+        objects[item.oid] = msgspec.structs.replace(item, version=versions.get(item.oid, 0))
+    for value in await _rows(transaction, cluster, COMMENTS):
+        catalogue, oid, attnum, text = decode_comment(value)
+        comments[catalogue, oid, attnum] = text
+    found = objects_of(objects, comments)
     return Snapshot(
         cluster=cluster,
         version=versions.get(GLOBAL_RELATION, 0),
-        schemas=BUILT_IN_SCHEMAS,
+        schemas=tuple(found.schemas),
         tables=tables,
         by_oid=by_oid,
         indexes=indexes,
+        objects=found,
     )
+
+
+async def _rows(transaction: Transaction, cluster: int, relation: int) -> list[bytes]:
+    """All rows of one system table."""
+    low, high = system_range(cluster, relation)
+    scanner = transaction.scan(relation, Scan(low, high))
+    values: list[bytes] = []
+    while page := await scanner.next_page():
+        values += [value for _, value in page]
+    return values
 
 
 class CatalogueWriter:
@@ -78,11 +99,9 @@ class CatalogueWriter:
         return first
 
     async def claim_names(self, schema: str, names: Mapping[str, NameRow]) -> None:
-        """Enter names into the one namespace of tables and indexes. Raises 42P07 where one is taken."""
+        """Enter names into the one namespace of all that pg_class shows. Raises 42P07 where one is taken."""
         keys = [self._keys.name((schema, name)) for name in names]
-        for key, (name, row), taken in zip(
-            keys, names.items(), await self._transaction.get(NAMES, keys), strict=True
-        ):
+        for key, (name, row), taken in zip(keys, names.items(), await self._transaction.get(NAMES, keys), strict=True):
             if taken is not None:
                 raise SqlError(Code.duplicate_table, f'relation "{name}" already exists')
             self._transaction.insert_row(NAMES, key, encode_row(row))
@@ -106,6 +125,32 @@ class CatalogueWriter:
         for index in table.indexes:
             self.release_name(table.schema, index.name)
         self._changed(table.oid)
+
+    def add_object(self, item: CatalogueObject) -> None:
+        """A view's or a sequence's name is claimed apart (`claim_names`)."""
+        self._transaction.insert_row(OBJECTS, self._keys.object((item.oid,)), encode_row(item))
+        self._changed(item.oid)
+
+    def replace_object(self, item: CatalogueObject) -> None:
+        """Also for what the system brings (`objects.BUILT_IN`), which has no row before its first change."""
+        self._transaction.update_row(OBJECTS, self._keys.object((item.oid,)), encode_row(item), False)
+        self._changed(item.oid)
+
+    def remove_object(self, item: CatalogueObject) -> None:
+        """Its comment goes too; a view's or a sequence's name is released apart."""
+        self._transaction.delete_row(OBJECTS, self._keys.object((item.oid,)))
+        for key in self._snapshot.objects.comments:
+            if key[1] == item.oid:
+                self._transaction.delete_row(COMMENTS, self._keys.comment(key))
+        self._changed(item.oid)
+
+    def set_comment(self, key: CommentKey, text: str | None) -> None:
+        """COMMENT ON ... IS; None removes it. Plans do not rely on comments: only the global version changes."""
+        if text:
+            self._transaction.update_row(COMMENTS, self._keys.comment(key), encode_row((*key, text)), False)
+        elif key in self._snapshot.objects.comments:
+            self._transaction.delete_row(COMMENTS, self._keys.comment(key))
+        self._transaction.change_schema(GLOBAL_RELATION)
 
     def _changed(self, oid: int) -> None:
         self._transaction.change_schema(oid)

@@ -4,9 +4,13 @@ They have fixed ids below `FIRST_USER_OID` and a shape that never changes, so th
 Their rows are versioned, replicated and collected like any data; a snapshot of the catalogue is a scan of one of them.
 
     relations   oid -> one relation: oid, schema, name, and all the rest as MessagePack of `Table`
-    names       (schema, name) -> oid                              one namespace for tables and indexes
+    names       (schema, name) -> oid                              one namespace for all that pg_class shows
     counters    name -> the next number                            `oid`: what the next relation is called inside
     jobs        job id -> one background job                       (MessagePack of `JobRecord`)
+    objects     oid -> one schema, role, view, sequence ...        (MessagePack of `objects.CatalogueObject`)
+    comments    (catalogue's oid, object's oid, attnum) -> COMMENT (a MessagePack text)
+    sequences   oid -> how far a sequence has come                 (MessagePack of `SequenceRow`)
+    statistics  (oid, attnum) -> what ANALYZE found                (MessagePack, `planning.statistics`)
 """
 
 from __future__ import annotations
@@ -17,10 +21,10 @@ import msgspec
 
 from tausql.protocol.keys import KeyKind, key_encoder, prefix_end, relation_prefix
 from tausql.sql.catalogue.descriptors import Table
+from tausql.sql.catalogue.objects import CatalogueObject
 
-RELATIONS, NAMES, COUNTERS, JOBS = 1, 2, 3, 4
+RELATIONS, NAMES, COUNTERS, JOBS, OBJECTS, COMMENTS, SEQUENCES, STATISTICS = range(1, 9)
 FIRST_USER_OID = 16384
-BUILT_IN_SCHEMAS = ("public", "pg_catalog", "information_schema", "sys")
 
 
 class JobRecord(msgspec.Struct, array_like=True, gc=False):
@@ -55,7 +59,12 @@ class CounterRow(msgspec.Struct, array_like=True, gc=False):
 
 class NameRow(msgspec.Struct, array_like=True, gc=False):
     oid: int
-    kind: str  # "table" or "index"
+    kind: str  # "table", "index", "view" or "sequence"
+
+
+class SequenceRow(msgspec.Struct, array_like=True, gc=False):
+    last: int  # the last value handed out (to a session's block, where CACHE > 1)
+    called: bool  # False: `last` itself is the next
 
 
 class SystemKeys(NamedTuple):
@@ -65,16 +74,25 @@ class SystemKeys(NamedTuple):
     name: Any
     counter: Any
     job: Any
+    object: Any
+    comment: Any
+    sequence: Any
+    statistics: Any
 
 
 def system_keys(cluster: int) -> SystemKeys:
-    """Encoders from tuples of datums to keys: relation (oid), name (schema, name), counter (name), job (job id)."""
-    text = KeyKind.text
+    """Encoders from tuples of datums to keys: relation (oid), name (schema, name), counter (name), job (job id), object
+    (oid), comment (catalogue, oid, attnum), sequence (oid), statistics (oid, attnum)."""
+    text, integer = KeyKind.text, KeyKind.integer
     return SystemKeys(
         key_encoder(relation_prefix(cluster, RELATIONS), [KeyKind.integer]),
         key_encoder(relation_prefix(cluster, NAMES), [text, text]),
         key_encoder(relation_prefix(cluster, COUNTERS), [text]),
         key_encoder(relation_prefix(cluster, JOBS), [text]),
+        key_encoder(relation_prefix(cluster, OBJECTS), [integer]),
+        key_encoder(relation_prefix(cluster, COMMENTS), [integer, integer, integer]),
+        key_encoder(relation_prefix(cluster, SEQUENCES), [integer]),
+        key_encoder(relation_prefix(cluster, STATISTICS), [integer, integer]),
     )
 
 
@@ -90,6 +108,9 @@ _decode_table = msgspec.msgpack.Decoder(Table).decode
 decode_counter = msgspec.msgpack.Decoder(CounterRow).decode
 decode_name = msgspec.msgpack.Decoder(NameRow).decode
 decode_job = msgspec.msgpack.Decoder(JobRecord).decode
+decode_object = msgspec.msgpack.Decoder(CatalogueObject).decode
+decode_comment = msgspec.msgpack.Decoder(tuple[int, int, int, str]).decode  # the key's parts and the text
+decode_sequence = msgspec.msgpack.Decoder(SequenceRow).decode
 
 
 def encode_table(table: Table) -> bytes:

@@ -10,13 +10,13 @@ from typing import Any
 
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import IndexState, Snapshot, Table
+from tausql.sql.catalogue.objects import ADMIN_OID
 from tausql.sql.jobs.rows import all_jobs
 from tausql.sql.types import Type, type_by_oid
 from tausql.sql.types.builtin import BOOL, CHAR, INT2, INT4, NAME, OID, TEXT, TIMESTAMPTZ
 
 PG_CLASS_OID = 1259
-NAMESPACE_OIDS = {"pg_catalog": 11, "public": 2200, "information_schema": 13000, "sys": 13001}
-OWNER_OID = 10
+OWNER_OID = ADMIN_OID
 
 Rows = list[list[Any]]
 Make = Callable[[Snapshot, Transaction], Awaitable[Rows]]
@@ -53,7 +53,7 @@ async def _jobs(snapshot: Snapshot, transaction: Transaction) -> Rows:
 
 
 async def _namespaces(snapshot: Snapshot, transaction: Transaction) -> Rows:
-    return [[NAMESPACE_OIDS[schema], schema, OWNER_OID] for schema in snapshot.schemas]
+    return [[schema.oid, schema.name, schema.owner] for schema in snapshot.objects.schemas.values()]
 
 
 def _sorted(snapshot: Snapshot) -> list[Table]:
@@ -63,7 +63,7 @@ def _sorted(snapshot: Snapshot) -> list[Table]:
 async def _classes(snapshot: Snapshot, transaction: Transaction) -> Rows:
     rows: Rows = []
     for table in _sorted(snapshot):
-        space = NAMESPACE_OIDS[table.schema]
+        space = snapshot.objects.schemas[table.schema].oid
         has_index = bool(table.primary_key or table.indexes)
         rows.append([table.oid, table.name, space, OWNER_OID, "r", len(table.columns), has_index, "p", -1])
         if table.primary_key:
@@ -107,7 +107,12 @@ async def _indexes(snapshot: Snapshot, transaction: Transaction) -> Rows:
 
 async def _tables(snapshot: Snapshot, transaction: Transaction) -> Rows:
     return [
-        [table.schema, table.name, table.owner, bool(table.primary_key or table.indexes)]
+        [
+            table.schema,
+            table.name,
+            snapshot.objects.roles_by_oid[table.owner].name,
+            bool(table.primary_key or table.indexes),
+        ]
         for table in _sorted(snapshot)
     ]
 

@@ -6,6 +6,7 @@ statement only enters; they run after its commit.
 
 from __future__ import annotations
 
-from tausql.sql.ddl.execute import DdlResult, execute
+from tausql.sql.ddl.change import DdlResult
+from tausql.sql.ddl.execute import execute
 
 __all__ = ["DdlResult", "execute"]

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.sql.access import Transaction
-from tausql.sql.catalogue.descriptors import Column, Index, Snapshot, Table
-from tausql.sql.catalogue.store import CatalogueWriter
+from tausql.sql.catalogue.descriptors import Check, Column, Index, Snapshot, Table
 from tausql.sql.catalogue.system import NameRow
 from tausql.sql.ddl import limits
+from tausql.sql.ddl.change import DdlResult, SchemaChange
 from tausql.sql.ddl.columns import ColumnDefinition, column_definition, identifier
 from tausql.sql.ddl.rendering import expression_text
 from tausql.sql.expressions.parsing import parse_expression
@@ -161,31 +160,25 @@ def _constraint_names(definition: TableDefinition) -> tuple[str, list[str], list
     return primary, uniques, checks
 
 
-async def create_table(
-    node: exp.Create,
-    transaction: Transaction,
-    snapshot: Snapshot,
-    search_path: tuple[str, ...],
-    notices: list[SqlError],
-) -> None:
+async def create_table(change: SchemaChange) -> DdlResult:
     """Enter a new table into the catalogue. Raises 42P07 where the name is taken, unless IF NOT EXISTS was said."""
-    definition = table_definition(node, search_path, snapshot)
+    node, snapshot = change.statement.node, change.snapshot
+    if not isinstance(node, exp.Create):
+        raise not_supported("this form of CREATE TABLE is not supported yet")
+    definition = table_definition(node, change.search_path, snapshot)
     primary_name, unique_names, checks = _constraint_names(definition)
     primary = _key_positions(definition, definition.primary_key)
     unique_positions = [_key_positions(definition, columns) for _, columns in definition.uniques]
     limits.check_index_count(len(unique_positions) + 1)
     if snapshot.find(definition.schema, definition.name, ()) is not None:
-        taken = SqlError(Code.duplicate_table, f'relation "{definition.name}" already exists', severity="NOTICE")
+        taken = f'relation "{definition.name}" already exists'
         if not node.args.get("exists"):
-            raise SqlError(Code.duplicate_table, taken.message)
-        taken.message += ", skipping"
-        notices.append(taken)
-        return
+            raise SqlError(Code.duplicate_table, taken)
+        change.notice(f"{taken}, skipping", Code.duplicate_table)
+        return change.result("CREATE TABLE")
     if len(snapshot.tables) >= limits.TABLES_MAX:
-        raise SqlError(
-            Code.program_limit_exceeded, f"creating more than {limits.TABLES_MAX} tables not allowed"
-        )
-    writer = CatalogueWriter(transaction, snapshot)
+        raise SqlError(Code.program_limit_exceeded, f"creating more than {limits.TABLES_MAX} tables not allowed")
+    writer = change.writer
     oid = await writer.take_oids(2 + len(unique_names))  # the table, its primary key, its unique indexes
     names = {definition.name: NameRow(oid, "table")}
     if primary_name:
@@ -214,6 +207,10 @@ async def create_table(
                 Index(oid=oid + 2 + i, name=name, columns=positions, unique=True, constraint=True)
                 for i, (name, positions) in enumerate(zip(unique_names, unique_positions, strict=True))
             ),
-            checks=tuple(checks),
+            checks=tuple(Check(name, text) for name, text in checks),
         )
     )
+    return change.result("CREATE TABLE")
+
+
+HANDLERS = {"create_table": create_table}

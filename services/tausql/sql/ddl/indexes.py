@@ -11,9 +11,9 @@ from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.protocol.keys import relation_prefix
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Index, IndexState, Snapshot, Table
-from tausql.sql.catalogue.store import CatalogueWriter
 from tausql.sql.catalogue.system import JOBS, JobRecord, NameRow, encode_row, system_keys
 from tausql.sql.ddl import limits
+from tausql.sql.ddl.change import DdlResult, SchemaChange
 from tausql.sql.ddl.columns import identifier
 from tausql.sql.expressions.context import Context
 from tausql.sql.types import type_by_oid
@@ -69,25 +69,21 @@ def _free_name(table: Table, positions: tuple[int, ...], snapshot: Snapshot) -> 
     return name
 
 
-async def create_index(
-    node: exp.Create,
-    asynchronous: bool,
-    transaction: Transaction,
-    snapshot: Snapshot,
-    context: Context,
-    notices: list[SqlError],
-) -> str | None:
+async def create_index(change: SchemaChange) -> DdlResult:
     """Enter an index (write-only for now) and the job that builds it; the job's id, or None where IF NOT EXISTS found
     it there."""
+    node, snapshot, writer = change.statement.node, change.snapshot, change.writer
+    if not isinstance(node, exp.Create):
+        raise not_supported("this form of CREATE INDEX is not supported yet")
     if node.args.get("concurrently"):
         raise not_supported("CONCURRENTLY not supported for CREATE INDEX")
-    if not asynchronous:
+    if not change.statement.options.get("async"):
         raise not_supported("unsupported mode. please use CREATE INDEX ASYNC.")
     parsed = node.this
     place = parsed.args["table"]
     schema = identifier(place.args["db"]) if place.args.get("db") is not None else None
     name_of_table = identifier(place.this)
-    table = snapshot.find(schema, name_of_table, tuple(context.session.search_path))
+    table = snapshot.find(schema, name_of_table, change.search_path)
     if table is None:
         raise SqlError(Code.undefined_table, f'relation "{name_of_table}" does not exist')
     positions, nulls_first = _index_columns(parsed, table)
@@ -96,11 +92,8 @@ async def create_index(
     if (table.schema, name) in snapshot.indexes or (table.schema, name) in snapshot.tables:
         if not node.args.get("exists"):
             raise SqlError(Code.duplicate_table, f'relation "{name}" already exists')
-        notices.append(
-            SqlError(Code.duplicate_table, f'relation "{name}" already exists, skipping', severity="NOTICE")
-        )
-        return None
-    writer = CatalogueWriter(transaction, snapshot)
+        change.notice(f'relation "{name}" already exists, skipping', Code.duplicate_table)
+        return change.result("CREATE INDEX")
     oid = await writer.take_oids(1)
     await writer.claim_names(table.schema, {name: NameRow(oid, "index")})
     index = Index(
@@ -112,25 +105,26 @@ async def create_index(
         nulls_first=nulls_first,
     )
     writer.replace_table(msgspec.structs.replace(table, indexes=(*table.indexes, index)))
-    return enter_job(
-        transaction,
+    job_id = enter_job(
+        change.transaction,
         snapshot,
-        context,
+        change.context,
         job_type="INDEX_BUILD",
         table_oid=table.oid,
         object_oid=oid,
         object_name=f"{table.schema}.{name}",
     )
+    return change.result("CREATE INDEX", job_id=job_id, jobs_entered=True)
 
 
-async def drop_indexes(
-    node: exp.Drop, transaction: Transaction, snapshot: Snapshot, context: Context, notices: list[SqlError]
-) -> None:
+async def drop_indexes(change: SchemaChange) -> DdlResult:
     """Take indexes out of the catalogue and enter the jobs that remove their entries. A job that still builds one finds
     it gone and ends."""
+    node, snapshot, writer, notices = change.statement.node, change.snapshot, change.writer, change.notices
+    if not isinstance(node, exp.Drop):
+        raise not_supported("this form of DROP INDEX is not supported yet")
     if node.args.get("concurrently"):
         raise not_supported("DROP INDEX CONCURRENTLY must be first action in transaction")
-    writer = CatalogueWriter(transaction, snapshot)
     tables: dict[int, Table] = {}
     for place in node.args["tables"]:
         schema = identifier(place.args["db"]) if place.args.get("db") is not None else "public"
@@ -150,9 +144,9 @@ async def drop_indexes(
         tables[table.oid] = msgspec.structs.replace(table, indexes=remaining)
         writer.release_name(schema, name)
         enter_job(
-            transaction,
+            change.transaction,
             snapshot,
-            context,
+            change.context,
             job_type="DROP",
             table_oid=table.oid,
             object_oid=index.oid,
@@ -161,15 +155,15 @@ async def drop_indexes(
         )
     for table in tables.values():
         writer.replace_table(table)
+    return change.result("DROP INDEX", jobs_entered=True)
 
 
 def _missing(snapshot: Snapshot, schema: str, name: str, tolerated: bool, notices: list[SqlError]) -> None:
     if (schema, name) in snapshot.tables:
-        raise SqlError(
-            Code.wrong_object_type, f'"{name}" is not an index', hint="Use DROP TABLE to remove a table."
-        )
+        raise SqlError(Code.wrong_object_type, f'"{name}" is not an index', hint="Use DROP TABLE to remove a table.")
     if not tolerated:
         raise SqlError(Code.undefined_object, f'index "{name}" does not exist')
-    notices.append(
-        SqlError(Code.successful_completion, f'index "{name}" does not exist, skipping', severity="NOTICE")
-    )
+    notices.append(SqlError(Code.successful_completion, f'index "{name}" does not exist, skipping', severity="NOTICE"))
+
+
+HANDLERS = {"create_index": create_index, "drop_index": drop_indexes}

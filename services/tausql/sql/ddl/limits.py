@@ -33,9 +33,7 @@ def check_key_columns(types: list[Type]) -> None:
 def check_index_count(count: int) -> None:
     """`count` indexes, the primary key among them."""
     if count > INDEXES_MAX:
-        raise SqlError(
-            Code.program_limit_exceeded, f"more than {INDEXES_MAX} indexes per table are not allowed"
-        )
+        raise SqlError(Code.program_limit_exceeded, f"more than {INDEXES_MAX} indexes per table are not allowed")
 
 
 def object_name(first: str, second: str, label: str) -> str:
