@@ -169,7 +169,7 @@ class Docket:
             self.votes.give(request, verdict.upper)
             if request.writes:
                 self.load.note(request.writes)
-            self._heartbeat.busy()
+            self._heartbeat.wrote()  # time closed far ahead is what the transaction would have to wait for
         else:
             self._metrics.votes_refused += 1
         reply.answer(verdict)

@@ -85,7 +85,7 @@ class Heartbeat:
             self._arm()
 
     def wrote(self) -> None:
-        """A commit was given its tau."""
+        """A commit was given its tau, or a vote."""
         self._calm_from = self._host.monotonic() + CALM_SECONDS
         self.busy()
 

@@ -7,9 +7,10 @@ import logging
 import pytest
 from streams_fleet import EVERYTHING, StreamsFleet, holds, whole
 
+from tausql.adjudicator.heartbeat import CALM_LEAD_MICROS
 from tausql.adjudicator.surroundings import Streams
 from tausql.adjudicator.voting import Votes
-from tausql.protocol.adjudicator import Aborted, Committed, Reason, StreamSealed, TakeRange, Undecided
+from tausql.protocol.adjudicator import Aborted, Committed, Part, Reason, StreamSealed, TakeRange, Undecided
 from tausql.protocol.fleet import Placed
 from tausql.protocol.journal import Kind, Trim
 from tausql.protocol.tau import closing, micros_of
@@ -73,6 +74,20 @@ def test_a_moved_range_is_refused_where_it_was_and_guarded_where_it_is(fleet):
         assert (refused.reason, refused.floor >= given) == (Reason.floor, True)
     assert fleet.ask(fleet.request(b"m", 1, tau_start=given - (1 << 20))).__class__ is Committed, "its own range"
     assert fleet.commit(b"f")[1] == 1
+
+
+def test_a_stream_that_only_votes_is_not_calm(fleet):
+    """A calm stream closes time further ahead whenever a reader waits, and a transaction it votes for would have to
+    wait until that has come."""
+    for _ in range(3):
+        answer = fleet.ask(fleet.request(b"a", 0, parts=[Part(1, [b"z"], [])]))
+        assert answer.__class__ is Committed
+        voter = fleet.tenures()[1][1]
+        fleet.world.run(0.02)
+        latest = voter._host.clock.now().latest
+        voter.nudge(closing(latest))
+        ahead = micros_of(voter.heartbeat.closed) - latest
+        assert ahead < CALM_LEAD_MICROS
 
 
 def test_ranges_come_back_and_an_old_offer_changes_nothing(fleet):
