@@ -129,7 +129,7 @@ GUARDS = (
         "session-witness-told",
         "The session's witness is told of it, too, and before it is sent.",
         (Edit(_OUT + "push", "WITNESSED.pack(*self._key, commit)", "WITNESSED.pack(*self._key, commit - 1)"),),
-        Hint("inserts", faults=("killed with a commit", "slow link", "clock drift", "storage joins")),
+        _BROKEN,
     ),
     Guard(
         "session-witness-asked",

@@ -32,6 +32,7 @@ class Indexed(SqlWorkload):
         self._building: dict[str, str] = {}  # index -> its job
         self._there: set[str] = set()
         self._busy_building = False
+        self._handing = False
 
     async def prepare(self, client: SqlClient) -> None:
         codes = self.chance.sample(range(self._codes), IDS // 2)
@@ -48,6 +49,10 @@ class Indexed(SqlWorkload):
             self._busy_building = True
             await self._race(client)
             self._busy_building = False
+        elif what < 0.4 and "indexed_code" in self._building and not self._handing:
+            self._handing = True
+            await self._hand_down(client)
+            self._handing = False
         elif what < 0.7:
             await self._write(client)
         else:
@@ -72,6 +77,28 @@ class Indexed(SqlWorkload):
         self.note(client, began, outcome, sql)
         if outcome.sqlstate == "23505":
             self.world.mark("a unique index refused a row")
+
+    async def _hand_down(self, client: SqlClient) -> None:
+        """The last row's code goes to a new first row, and then the last row goes. While the index is built it may hold
+        the new row's entry, have left that row behind, and not have come to the old one: whose entry is it then?"""
+        began = client.now
+        try:
+            rows = (await client.query(f"{_ALL} WHERE id < {IDS} ORDER BY id")).rows
+        except (SqlFailed, ConnectionLost):
+            return
+        free = sorted(set(range(IDS)) - {int(row[0] or 0) for row in rows})
+        if len(rows) < 2 or not free or free[0] > int(rows[-1][0] or 0):
+            return
+        last, _, code = rows[-1]
+        for sql in (
+            f"INSERT INTO indexed VALUES ({free[0]}, 0, {code}, 'heir') ON CONFLICT (id) DO NOTHING",
+            f"DELETE FROM indexed WHERE id = {last}",
+        ):
+            outcome = await client.once(sql)
+            self.note(client, began, outcome, sql)
+            if outcome.status != "ok":
+                return
+        self.world.mark("a code was handed down to another row")
 
     async def _race(self, client: SqlClient) -> None:
         """Two rows with one code, in two transactions at once: the unique index has room for one, built or not."""
