@@ -5,7 +5,8 @@ is copied the third. So a majority of *all* others must first have recorded the 
 the lost disk said counts), and the highest promise, the highest limit and the log with the highest (epoch, seq) are
 taken out of those very answers. The source goes on changing while its log is copied: every part begins with the last
 record already held, which by log matching proves that nothing before it has changed, and the copy must end with
-exactly the record that was answered. Else the round begins anew.
+exactly the record that was answered. Else the round begins anew. Copies take room like any record, and a round may
+begin anew many times: without room for them a learner waits, or the reserve for its promises would be gone.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class _Target(Protocol):
     def log_state(self, stream: int) -> LogState: ...
 
     def ask(self, replica: str, request: ReadLog, round_number: int) -> None: ...
+
+    def has_room(self, size: int) -> bool: ...
 
 
 class Rejoin:
@@ -58,7 +61,7 @@ class Rejoin:
         if any(other.fleet != answer.fleet for other in self._got.values()):
             self.restart()
         self._got[answer.replica] = answer
-        if len(self._got) >= self._need:
+        if len(self._got) >= self._need and self._effects.has_room(0):
             self._begin()
 
     def _begin(self) -> None:
@@ -113,6 +116,9 @@ class Rejoin:
             if (overlap.epoch, overlap.seq) != (log.last_epoch, log.last_seq):
                 records = []
         if answer.status != Status.ok or not records or records[0].seq != log.last_seq + 1:
+            self.restart()
+            return
+        if not self._effects.has_room(sum(len(record.payload) for record in records)):
             self.restart()
             return
         promised = max(log.promised, records[-1].epoch)
