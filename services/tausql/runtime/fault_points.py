@@ -29,6 +29,7 @@ FORGET_A_TAKING = "forget a taking"  # the giver of a range does not hear that i
 HOLD_A_DELIVERY = "hold a delivery back"  # a crossbar pushes to a subscriber a moment later
 LEAVE_A_CROSSBAR = "leave a crossbar"  # a storage replica goes to another crossbar without need
 STOP_A_CHECKPOINT = "stop a checkpoint"  # a storage replica stops sending a checkpoint half way
+SLOW_CHECKPOINT = "slow checkpoint"  # a storage replica sends a small part of a checkpoint, and the next one later
 SHORT_PAGE = "short page"  # an answer to a scan ends early
 LATE_REPORT = "late report"  # a storage replica does not flush and report now
 
@@ -50,6 +51,7 @@ POINTS = (
     HOLD_A_DELIVERY,
     LEAVE_A_CROSSBAR,
     STOP_A_CHECKPOINT,
+    SLOW_CHECKPOINT,
     SHORT_PAGE,
     LATE_REPORT,
 )

@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns 1 if a guard can be taken out unnoticed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("guards", nargs="*", help="which (default: all)", metavar="guard")
-    parser.add_argument("--seeds", type=int, default=60, help="at most, a guard")
+    parser.add_argument("--seeds", type=int, default=200, help="at most, a guard")
     parser.add_argument("--seconds", type=float, default=0.0, help="virtual seconds with faults, a seed; else drawn")
     parser.add_argument("--first", type=int, default=FIRST_SEED)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)

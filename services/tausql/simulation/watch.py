@@ -11,6 +11,7 @@ from typing import Any
 from tausql.protocol.ranges import EVERYTHING, RangeSet, common, covers, united
 from tausql.protocol.tau import opening
 from tausql.runtime.check import I4, I6, I10, I11, I12, check
+from tausql.simulation.copies import Copies
 from tausql.simulation.fleet import SimulatedFleet
 from tausql.simulation.held import Held
 from tausql.simulation.journals import JournalDisks
@@ -34,6 +35,7 @@ class Watch:
         self.truth = Truth()
         self._witness = Witness(fleet, self._disks, self.truth)
         self._held = Held(fleet)
+        self._copies = Copies(fleet)
         self._ownerships: tuple[int, ...] = ()  # as they were looked at last
         self._hashes: dict[tuple[bytes, bytes, int], int] = {}
         self._watermarks: dict[str, tuple[int, int]] = {}  # process -> generation, watermark
@@ -110,6 +112,7 @@ class Watch:
             check(I6, covers(ranges, EVERYTHING), "a range that nobody owns", owned=ranges)
 
     def _look_at_storage(self) -> None:
+        self._copies.look()
         for process in self._fleet.processes("storage"):
             service = process.services
             if not process.alive or service is None:

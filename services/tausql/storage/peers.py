@@ -8,12 +8,13 @@ from tausql.protocol.ranges import Range, RangeSet, common
 from tausql.protocol.storage import CheckpointPart, StorageClient, TakeCheckpoint
 from tausql.rpc.interface import Cause, Failure, Sink, Stream
 from tausql.runtime import logs
-from tausql.runtime.fault_points import STOP_A_CHECKPOINT, fault
+from tausql.runtime.fault_points import SLOW_CHECKPOINT, STOP_A_CHECKPOINT, fault
 from tausql.runtime.host import Host, Timer
 from tausql.storage.checkpoint import CheckpointSource, CheckpointTaker
 from tausql.storage.engine import EngineFailed, EngineFull
 
 PART_BYTES = 256 << 10
+SLOW_SECONDS = 2.5  # at a fault point: less than the silence that a taker gives up after
 
 log = logs.get("storage")
 
@@ -54,7 +55,8 @@ class CheckpointServer:
             self.abort(Failure(Cause.unavailable, "no more"))
             return
         try:
-            part = self._source.next_part(PART_BYTES)
+            slow = fault(self._host, SLOW_CHECKPOINT)
+            part = self._source.next_part(1 if slow else PART_BYTES)
         except EngineFailed as error:
             self._host.die(f"the store failed: {error}")
         room = self._sink.push(part)
@@ -62,6 +64,8 @@ class CheckpointServer:
             self.complete = True
             self._sink.end(None)
             self._end()
+        elif slow:
+            self._host.later(SLOW_SECONDS, self._send)
         elif room:
             self._host.soon(self._send)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tausql.runtime.fault_points import HOLD_A_DELIVERY
+from tausql.runtime.fault_points import HOLD_A_DELIVERY, SLOW_CHECKPOINT
 from tausql.simulation.guards.guard import TRIMS, Edit, Guard, Hint
 
 _APPLIER = "tausql.storage.applier:Applier."
@@ -134,7 +134,7 @@ GUARDS = (
             Edit("tausql.storage.upkeep:Upkeep._maybe_sweep", "applier.shards.whole()", "applier.shards.ranges()"),
             Edit(_KEEPER + "_take", "self._collector.abandon()", "pass"),
         ),
-        _COLLECTING,
+        Hint("registers,tokens", (*_MOVING.faults, "ranges move"), (*TRIMS, ("seconds", 6.0)), (SLOW_CHECKPOINT,)),
     ),
     Guard(
         "storage-checkpoint",
