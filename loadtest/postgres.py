@@ -83,12 +83,23 @@ def single_postgres() -> Iterator[int]:
         port = free_port()
         _make(folder, folder / "alone")
         process = _start(folder, folder / "alone", port, "fsync = off\ndeadlock_timeout = 10ms\n")
+        _await_answer(port)
         yield port
     finally:
         if process is not None:
             process.send_signal(signal.SIGQUIT)
             process.wait(timeout=20)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await_answer(port: int) -> None:
+    """It listens before it takes connections."""
+    command = [str(programs() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    end = time.monotonic() + READY_SECONDS
+    while subprocess.run(command, check=False).returncode:
+        if time.monotonic() > end:
+            raise RuntimeError("PostgreSQL listens and takes no connections")
+        time.sleep(0.05)
 
 
 def _folder() -> Path:

@@ -66,7 +66,7 @@ def prepare(target: Target, orders: int) -> None:
 
 
 def load(connection: psycopg.Connection[Any], tables: dict[str, list[Any]]) -> None:
-    """All rows in one transaction, again where it meets 40001: a fleet that has just come up still deals out its keys."""
+    """All rows in one transaction, again at 40001: a fleet that has just come up still deals out keys."""
     for attempt in range(LOAD_ATTEMPTS_MAX):
         try:
             with connection.transaction():

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from differential_forms import rolled_up, windowed, with_ties, written_with
+
 # SQL type -> kind. The kind says which operators and literals fit.
 TYPES = {
     "smallint": "int",
@@ -361,13 +363,13 @@ class Generator:
 
     # FROM
 
-    def _alias(self) -> str:
+    def alias(self) -> str:
         self.aliases += 1
         return f"a{self.aliases}"
 
     def source(self, depth: int) -> tuple[str, Source]:
         random = self.random
-        alias = self._alias()
+        alias = self.alias()
         if depth > 0 and random.random() < 0.12:
             sql, inner = self.from_clause(1, 0)
             columns = [self.any_column(inner, sortable=False) for _ in range(random.randint(1, 3))]
@@ -432,13 +434,16 @@ class Generator:
         chance = self.random.random()
         if chance < 0.12:
             return self._set_operation()
-        if chance < 0.35:
+        if chance < 0.30:
             return self._grouped()
-        if chance < 0.45:
+        if chance < 0.38:
             return self._with()
+        if chance < 0.58:
+            form = self.random.choice((windowed, windowed, rolled_up, with_ties))
+            return form(self)
         return self._plain()
 
-    def _tail(self, count: int) -> tuple[str, bool]:
+    def tail(self, count: int) -> tuple[str, bool]:
         random = self.random
         if random.random() < 0.45:
             return "", False
@@ -467,7 +472,7 @@ class Generator:
             on = f" WHERE {mine} = {outer}" if outer else ""
             items.append((f"(SELECT count(*) FROM {sql_}{on})", "int"))
         distinct = "DISTINCT " if sortable and random.random() < 0.2 else ""
-        tail, ordered = self._tail(len(items)) if sortable else ("", False)
+        tail, ordered = self.tail(len(items)) if sortable else ("", False)
         return f"SELECT {distinct}{', '.join(text for text, _ in items)} FROM {sql}{where}{tail}", ordered
 
     def _aggregate(self, scope: Scope) -> tuple[str, str]:
@@ -504,7 +509,7 @@ class Generator:
             group = f" GROUP BY {', '.join(places)}"
         having = f" HAVING {random.choice(('count(*) > 1', 'count(*) < 4', f'max({scope[0].alias}.{scope[0].columns[0][0]}) IS NOT NULL'))}" if random.random() < 0.25 else ""
         items = [*keys, *aggregates]
-        tail, ordered = self._tail(len(items))
+        tail, ordered = self.tail(len(items))
         return f"SELECT {', '.join(items)} FROM {sql}{where}{group}{having}{tail}", ordered
 
     def _set_operation(self) -> tuple[str, bool]:
@@ -519,7 +524,7 @@ class Generator:
         for part in parts[1:]:
             word = random.choice(("UNION", "UNION ALL", "INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL"))
             text = f"{text} {word} {part}" if random.random() < 0.7 else f"({text}) {word} ({part})"
-        tail, ordered = self._tail(len(kinds))
+        tail, ordered = self.tail(len(kinds))
         return text + tail, ordered
 
     def _with(self) -> tuple[str, bool]:
@@ -529,11 +534,11 @@ class Generator:
         columns = [(f"c{at}", kind) for at, (_, kind) in enumerate(items)]
         named = ", ".join(f"{text} AS c{at}" for at, (text, _) in enumerate(items))
         cte = f"WITH q AS {random.choice(('', 'MATERIALIZED '))}(SELECT {named} FROM {sql})"
-        alias, other = self._alias(), self._alias()
+        alias, other = self.alias(), self.alias()
         one, two = Source(alias, columns), Source(other, columns)
         if random.random() < 0.5:
             text = f"{cte} SELECT {alias}.c0, {alias}.c1 FROM q {alias} WHERE {self.predicate([one], 1)}"
-            tail, ordered = self._tail(2)
+            tail, ordered = self.tail(2)
             return text + tail, ordered
         text = f"{cte} SELECT count(*) FROM q {alias} JOIN q AS {other} ON {alias}.c0 = {other}.c0 WHERE {self.predicate([one, two], 1)}"
         return text, True
@@ -544,7 +549,9 @@ class Generator:
         random = self.random
         table = random.choice(self.tables)
         chance = random.random()
-        if chance < 0.25:
+        if chance < 0.06:
+            return written_with(self, table)
+        if chance < 0.27:
             text = self._insert(table)
         elif chance < 0.45:
             text = self._upsert(table)
@@ -569,7 +576,7 @@ class Generator:
             self.rows += 1
             return f"INSERT INTO {table.name} (id) VALUES ({self.rows})"
         columns = [column for column in table.columns if random.random() < 0.7 and column.name != "id"]
-        alias = self._alias()
+        alias = self.alias()
         self.rows += 300
         scope = [self.shown(table, alias)]
         items = [f"{alias}.id + {self.rows}", *[self.column(scope, column.kind) or "NULL" for column in columns]]
@@ -624,7 +631,7 @@ class Generator:
     def _delete(self, table: Table) -> str:
         shown = self.shown(table, "target")
         if self.random.random() < 0.25:
-            other, alias = self.random.choice(self.tables), self._alias()
+            other, alias = self.random.choice(self.tables), self.alias()
             return f"DELETE FROM {table.name} AS target USING {other.name} {alias} WHERE target.id = {alias}.id AND {self.predicate([shown, self.shown(other, alias)], 1)} AND target.id % 3 = 0"
         return f"DELETE FROM {table.name} AS target WHERE {self.predicate([shown], 1)} AND target.id % 4 = {self.random.randint(0, 3)}"
 

@@ -52,11 +52,18 @@ def answer(connection: psycopg.Connection, expression: str) -> str:
         state = (result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) or b"").decode()
         message = (result.error_field(psycopg.pq.DiagnosticField.MESSAGE_PRIMARY) or b"").decode()
         return f"! {state}\t{escaped(message)}"
-    raw = result.get_value(0, 0)
+    rows = [result.get_value(row, 0) for row in range(result.ntuples)]
     oid, modifier = result.ftype(0), result.fmod(0)
     named = connection.execute("SELECT format_type(%s, %s)", (oid, modifier)).fetchone()
     assert named is not None
-    return f"= {named[0]}\t{escaped(None if raw is None else raw.decode())}"
+    return f"= {named[0]}\t{escaped(shown([None if raw is None else raw.decode() for raw in rows]))}"
+
+
+def shown(rows: list[str | None]) -> str | None:
+    """The rows of a set in one line."""
+    if len(rows) == 1:
+        return rows[0]
+    return " | ".join("NULL" if row is None else row for row in rows) if rows else "(no rows)"
 
 
 def record(dsn: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import io
 import json
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -210,8 +211,91 @@ def test_copy_in_and_out(connection: Session, table: str, options: str) -> None:
     assert rows[1][1:] == (None, None)
 
 
-def _copied(connection: Session, table: str, lines: bytes, failure: Exception | None = None) -> None:
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
+def test_copy_in_binary_and_out_again(connection: Session, table: str) -> None:
+    connection.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, name text, price numeric(9,2), day date)")
+    rows = [(1, "one", Decimal("1.50"), dt.date(2024, 2, 29)), (2, None, None, None), (3, "", Decimal("-3.00"), None)]
+    kinds = ["int4", "text", "numeric", "date"]
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
+            copy.set_types(kinds)
+            for row in rows:
+                copy.write_row(row)
+        assert cursor.statusmessage == "COPY 3"
+        with cursor.copy(f"COPY (SELECT * FROM {table} ORDER BY id) TO STDOUT (FORMAT binary)") as copy:
+            copy.set_types(kinds)
+            assert list(copy.rows()) == rows
+    with pytest.raises(psycopg.errors.BadCopyFileFormat, match="signature"):
+        _copied(connection, table, b"4\tfour\t1\t2024-01-01\n", options="(FORMAT binary)")
+    assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (3,)
+
+
+def test_asyncpg_copies_records_in_and_out(fleet: Fleet, table: str) -> None:
+    async def work(connection: asyncpg.Connection) -> None:
+        await connection.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, name text, at timestamptz)")
+        now = dt.datetime(2024, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
+        records = [(number, f"name {number}" if number % 2 else None, now) for number in range(250)]
+        assert await connection.copy_records_to_table(table, records=records) == "COPY 250"
+        assert [tuple(row) for row in await connection.fetch(f"SELECT * FROM {table} ORDER BY id")] == records
+        text, binary = io.BytesIO(), io.BytesIO()
+        query = f"SELECT id, name FROM {table} WHERE id < 2 ORDER BY id"
+        assert await connection.copy_from_query(query, output=text, format="csv") == "COPY 2"
+        assert text.getvalue() == b"0,\n1,name 1\n"
+        assert await connection.copy_from_query(query, output=binary, format="binary") == "COPY 2"
+        assert binary.getvalue().startswith(b"PGCOPY\n\xff\r\n\0")
+
+    _with_asyncpg(fleet, work)
+
+
+def test_asyncpg_asks_for_types_it_does_not_know(fleet: Fleet, table: str) -> None:
+    """Arrays, ranges and rows make it read the catalogue by a recursive query first."""
+
+    async def work(connection: asyncpg.Connection) -> None:
+        await connection.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, name text)")
+        await connection.executemany(f"INSERT INTO {table} VALUES ($1, $2)", [(n, str(n)) for n in range(5)])
+        found = await connection.fetch(f"SELECT id FROM {table} WHERE id = ANY($1::int[]) ORDER BY id", [3, 1, 9])
+        assert [record["id"] for record in found] == [1, 3]
+        assert await connection.fetchval("SELECT ARRAY['a', NULL, 'c']") == ["a", None, "c"]
+        assert await connection.fetchval("SELECT int4range(1, 4)") == asyncpg.Range(1, 4)
+        row = await connection.fetchval(f"SELECT t FROM {table} t WHERE id = 2")
+        assert tuple(row) == (2, "2")
+
+    _with_asyncpg(fleet, work)
+
+
+def test_executemany_returns_and_streams(connection: Session, table: str) -> None:
+    connection.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, name text)")
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {table} VALUES (%s, %s) RETURNING id", [(n, str(n)) for n in range(4)], returning=True
+        )
+        found = [cursor.fetchone()]
+        while cursor.nextset():
+            found.append(cursor.fetchone())
+        assert found == [(0,), (1,), (2,), (3,)]
+        assert list(cursor.stream(f"SELECT id FROM {table} ORDER BY id")) == found
+    for _ in range(7):  # prepared after the fifth
+        connection.execute(f"SELECT * FROM {table} WHERE id = %s", (1,))
+    connection.execute(f"ALTER TABLE {table} ADD COLUMN size int")
+    assert connection.execute(f"SELECT * FROM {table} WHERE id = %s", (1,)).fetchall() == [(1, "1", None)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "refused"),
+    [
+        ("DECLARE c CURSOR FOR SELECT 1", "unsupported statement: DeclareCursor"),
+        ("SAVEPOINT s", "unsupported transaction statement: SAVEPOINT"),
+        ("PREPARE TRANSACTION 'x'", "unsupported transaction statement: PREPARE TRANSACTION"),
+        ("LISTEN x", "unsupported statement: Listen"),
+    ],
+)
+def test_what_drivers_offer_and_dsql_refuses(connection: Session, statement: str, refused: str) -> None:
+    with pytest.raises(psycopg.errors.FeatureNotSupported) as caught, connection.transaction():
+        connection.execute(statement)
+    assert caught.value.diag.message_primary == refused
+
+
+def _copied(connection: Session, table: str, lines: bytes, failure: Exception | None = None, options: str = "") -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN {options}") as copy:
         copy.write(lines)
         if failure is not None:
             raise failure

@@ -1,8 +1,8 @@
 """Who may connect, and as whom.
 
-One user with one password is enough to keep strangers out, and is all there is today; `Authenticator` is what signed
-tokens will implement next. A wrong user and a wrong password get the same answer and the same work, so that neither
-words nor timing tell which it was.
+One password is enough to keep strangers out, and is all there is today; `Authenticator` is what signed tokens will
+implement next. Whoever has the password is the owner, and may also connect as a role of less right: which roles there
+are, and which of them may log in, is in the catalogue, so the processor that takes the session looks at that.
 """
 
 from __future__ import annotations
@@ -36,18 +36,16 @@ class Authenticator(Protocol):
 
 
 class PasswordAuthenticator:
-    """One user, one database, one password."""
+    """One database, and one password for every role."""
 
-    __slots__ = ("_database", "_password", "_user")
+    __slots__ = ("_database", "_password")
 
-    def __init__(self, user: str, database: str, password: str) -> None:
-        self._user = user
+    def __init__(self, database: str, password: str) -> None:
         self._database = database
         self._password = password.encode()
 
     def authenticate(self, attempt: Attempt) -> SqlError | None:
-        right = hmac.compare_digest(attempt.password, self._password)
-        if not (right and attempt.user == self._user):
+        if not attempt.user or not hmac.compare_digest(attempt.password, self._password):
             return SqlError(
                 Code.invalid_password, f'password authentication failed for user "{attempt.user}"', severity="FATAL"
             )

@@ -63,7 +63,7 @@ class FrontendService:
         self.password_file = Path(settings.password_file or directory / "password")
         if authenticator is None:
             password = ensure_password_file(self.password_file)
-            authenticator = PasswordAuthenticator(settings.user, settings.database, password)
+            authenticator = PasswordAuthenticator(settings.database, password)
         self._house = House(
             settings=settings,
             metrics=self.metrics,

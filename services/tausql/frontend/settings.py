@@ -57,7 +57,7 @@ class FrontendSettings(ServiceSettings):
         description="File holding the password of `user`, made with a random one at first start. Empty: `password` in "
         "the service's own directory.",
     )
-    user: str = Field(default="admin", description="The one user. Aurora DSQL's first user has this name.")
+    user: str = Field(default="admin", description="The user of requests that name none: Aurora DSQL's first one.")
     database: str = Field(default="postgres", description="The one database. Aurora DSQL's has this name.")
     connections_max: int = Field(
         default=10_000,

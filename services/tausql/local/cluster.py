@@ -42,6 +42,7 @@ class Cluster(msgspec.Struct):
     processes: list[ProcessEntry]
     storages: int = 1  # in each zone
     links: bool = False  # processes look for rules about their links in LINKS
+    switches: list[str] = []  # of SQL beyond Aurora DSQL: extensions, lenient, testing
 
     def save(self, folder: Path) -> None:
         """Atomically, so that a reader never sees half of it."""

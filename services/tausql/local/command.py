@@ -60,10 +60,23 @@ def up(
     clock: Annotated[
         environment.Clock, typer.Option(help="The machine's clock, or estimates from the timekeepers as on a cluster.")
     ] = environment.Clock.host,
+    extensions: Annotated[
+        bool,
+        typer.Option("--extensions", help="SQL that PostgreSQL has and DSQL has not: SAVEPOINT, TRUNCATE..."),
+    ] = False,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Accept harmless settings that tools make: pg_dump, pgAdmin, Flyway...")
+    ] = False,
+    testing: Annotated[
+        bool, typer.Option("--testing", help="Let clients have commits fail and jobs held, to test their retries.")
+    ] = False,
 ) -> None:
     """Start the fleet and stay in the foreground until Ctrl-C or `tausql down`."""
+    chosen = {"extensions": extensions, "lenient": lenient, "testing": testing}
+    switches = [name for name, on in chosen.items() if on]
+    folder = data.resolve()
     try:
-        up_fleet(data.resolve(), shape, zones, pg_port, http_port, host, streams, clock, storages, shard_bytes, links)
+        up_fleet(folder, shape, zones, pg_port, http_port, host, streams, clock, storages, shard_bytes, links, switches)
     except StartError as error:
         raise _fail(str(error)) from error
 

@@ -68,6 +68,8 @@ def for_process(
         settings["TAUSQL_CONTROL_STATUS_ADDRESSES"] = msgspec.json.encode(planned.statuses).decode()
     else:
         settings["TAUSQL_CONTROL"] = planned.control
+    for switch in cluster.switches:
+        settings[f"TAUSQL_PROCESSOR_{switch.upper()}"] = "true"
     if cluster.links:
         settings["TAUSQL_LINKS"] = str(folder / LINKS)
     if ports.session:

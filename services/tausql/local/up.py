@@ -6,6 +6,7 @@ import fcntl
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,9 +40,10 @@ def up_fleet(
     storages: int = 1,
     shard_bytes: int = SHARD_BYTES,
     links: bool = False,
+    switches: Sequence[str] = (),
 ) -> None:
     """Start everything, say how to connect, watch until told to stop. `storages`: in each zone; `links`: between
-    processes can be cut. Raises StartError."""
+    processes can be cut; `switches`: see `Cluster`. Raises StartError."""
     begun = time.monotonic()
     _check_descriptors()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -64,6 +66,7 @@ def up_fleet(
         processes=[],
         storages=storages,
         links=links,
+        switches=list(switches),
     )
     (folder / LINKS).unlink(missing_ok=True)
     planned = planned_of(made, ports, host, streams, shard_bytes)

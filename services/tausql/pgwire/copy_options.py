@@ -22,7 +22,7 @@ OptionValue = str | bool | None
 
 
 class CopyOptions(msgspec.Struct, frozen=True, gc=False):
-    format: Literal["text", "csv"] = "text"
+    format: Literal["text", "csv", "binary"] = "text"
     delimiter: str = "\t"
     null: str = "\\N"
     header: Literal[False, True, "match"] = False
@@ -38,7 +38,7 @@ def copy_options(options: Mapping[str, OptionValue]) -> CopyOptions:
             raise SqlError(Code.syntax_error, f'option "{name}" not recognized')
     form = str(options.get("format", "text")).lower()
     if form == "binary":
-        raise not_supported("COPY format binary not supported", "Use the text or csv format.")
+        return _binary(options)
     if form not in ("text", "csv"):
         raise _invalid(f'COPY format "{options["format"]}" not recognized')
     csv = form == "csv"
@@ -62,6 +62,18 @@ def copy_options(options: Mapping[str, OptionValue]) -> CopyOptions:
     )
     _check(chosen)
     return chosen
+
+
+def _binary(options: Mapping[str, OptionValue]) -> CopyOptions:
+    for name in ("delimiter", "null"):
+        if name in options:
+            raise SqlError(Code.syntax_error, f"cannot specify {name.upper()} in BINARY mode")
+    if _header(options):
+        raise not_supported("cannot specify HEADER in BINARY mode")
+    for name in ("quote", "escape", "force_quote"):
+        if name in options:
+            raise not_supported(f"COPY {name.replace('_', ' ')} available only in CSV mode")
+    return CopyOptions(format="binary")
 
 
 _KNOWN = frozenset(("format", "delimiter", "null", "header", "quote", "escape", "force_quote", "encoding"))

@@ -12,16 +12,19 @@ from collections.abc import Callable
 from tausql.pgwire import backend
 from tausql.processor.carrying import Carried
 from tausql.processor.catalogue import Catalogue
+from tausql.processor.faults import Faults
 from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.parameters import SessionParameters
+from tausql.processor.savepoints import Savepoints
 from tausql.processor.transaction import Transaction, Transactions
-from tausql.protocol.errors import Code, SqlError, not_supported
+from tausql.protocol.errors import Code, SqlError, is_schema_changed, not_supported
 
 
 class Block:
     """The transaction of one session.
 
-    on_end: called when a transaction has ended; portals do not outlive it.
+    on_end: called when a transaction has ended; portals do not outlive it. extended: schema changes may come together
+    in one transaction, and with other writes.
     """
 
     __slots__ = (
@@ -32,10 +35,14 @@ class Block:
         "_on_jobs",
         "_parameters",
         "_parts",
+        "_savepoints",
         "carried",
         "committing",
+        "extended",
         "failed",
+        "faults",
         "lost",
+        "outdated",
         "transaction",
     )
 
@@ -47,6 +54,7 @@ class Block:
         metrics: ProcessorMetrics,
         on_end: Callable[[], None],
         on_jobs: Callable[[], None],
+        extended: bool = False,
     ) -> None:
         self._parts = parts
         self._catalogue = catalogue
@@ -55,8 +63,12 @@ class Block:
         self._on_end = on_end
         self._on_jobs = on_jobs
         self._jobs_entered = False
+        self._savepoints: Savepoints | None = None
+        self.extended = extended
+        self.faults: Faults | None = None  # what commits fail with on demand
         self.transaction: Transaction | None = None
         self.failed = False
+        self.outdated = False  # the last commit was OC001 and of one statement alone, which may be run again
         self.lost: SqlError | None = None  # what has failed it, on another processor, if the client does not know yet
         self.carried: Carried | None = None  # where commits are announced, if they are
         self.committing = False  # a commit is under way: its outcome must be awaited, whatever the client wants
@@ -84,7 +96,7 @@ class Block:
         """The transaction to run a statement in; an implicit one begins where there is none."""
         transaction = self.transaction
         if transaction is None:
-            transaction = self.transaction = Transaction(self._parts, False)
+            transaction = self.transaction = Transaction(self._parts, False, self._parameters.reads_only)
         return transaction
 
     def check_usable(self) -> None:
@@ -103,7 +115,7 @@ class Block:
         transaction = self.current()
         if transaction.read_only:
             raise SqlError(Code.read_only_sql_transaction, f"cannot execute {command} in a read-only transaction")
-        if transaction.ddl:
+        if transaction.ddl and not self.extended:
             raise not_supported("ddl and dml are not supported in the same transaction")
         transaction.dml += 1
 
@@ -112,9 +124,9 @@ class Block:
         transaction = self.current()
         if transaction.read_only:
             raise SqlError(Code.read_only_sql_transaction, f"cannot execute {command} in a read-only transaction")
-        if transaction.ddl:
+        if transaction.ddl and not self.extended:
             raise not_supported("multiple ddl statements not supported in a transaction")
-        if transaction.dml:
+        if transaction.dml and not self.extended:
             raise not_supported("ddl and dml are not supported in the same transaction")
         transaction.ddl += 1
 
@@ -122,9 +134,42 @@ class Block:
         """The transaction enters background jobs: tell when it has committed."""
         self._jobs_entered = True
 
+    # --- savepoints ----------------------------------------------------------------------------------------------
+
+    def savepoint(self, name: str) -> None:
+        """SAVEPOINT. Raises 25P01 outside a block, 54000 beyond the limits."""
+        transaction = self._in_block("SAVEPOINT")
+        if self._savepoints is None:
+            self._savepoints = Savepoints()
+        self._savepoints.add(name, transaction, self._parameters.mark(), self._jobs_entered)
+
+    def release(self, name: str) -> None:
+        """RELEASE. Raises 25P01, 3B001."""
+        self._in_block("RELEASE SAVEPOINT")
+        (self._savepoints or Savepoints()).release(name)
+
+    def back_to(self, name: str) -> int:
+        """ROLLBACK TO: a failed block is none any more. The number of the newest statement whose portals may go on.
+        Raises 25P01, 3B001."""
+        transaction = self._in_block("ROLLBACK TO SAVEPOINT")
+        savepoint = (self._savepoints or Savepoints()).back_to(name)
+        if self.lost is not None:
+            self.check_usable()
+        transaction.back_to(savepoint.transaction)
+        self._parameters.back_to(savepoint.parameters)
+        self._jobs_entered = savepoint.jobs_entered
+        self.failed = False
+        return savepoint.transaction.number
+
+    def _in_block(self, command: str) -> Transaction:
+        transaction = self.transaction
+        if transaction is None or not transaction.block:
+            raise SqlError(Code.no_active_sql_transaction, f"{command} can only be used in transaction blocks")
+        return transaction
+
     # --- begin and end -------------------------------------------------------------------------------------------
 
-    def begin(self, read_only: bool) -> SqlError | None:
+    def begin(self, read_only: bool | None) -> SqlError | None:
         """BEGIN. The warning to send, if there is a block already."""
         transaction = self.current()
         if transaction.block:
@@ -132,10 +177,19 @@ class Block:
                 Code.active_sql_transaction, "there is already a transaction in progress", severity="WARNING"
             )
         transaction.block = True
-        transaction.read_only = read_only
-        if read_only:
+        if read_only is not None:
+            transaction.read_only = read_only
+        if transaction.read_only:
             self._parameters.read_only(True)
         return None
+
+    def access_mode(self, read_only: bool) -> None:
+        """SET TRANSACTION READ ONLY | READ WRITE. Raises 25001 for READ WRITE once something has been read."""
+        transaction = self.current()
+        if transaction.read_only and not read_only and transaction.number:
+            raise SqlError(Code.active_sql_transaction, "transaction read-write mode must be set before any query")
+        transaction.read_only = read_only
+        self._parameters.read_only(read_only)
 
     def restore(self, lost: SqlError | None) -> None:
         """Begin as a failed block. `lost`: what the client has to be told of it yet."""
@@ -154,8 +208,12 @@ class Block:
             self._ended(True)
             return
         self.committing = True
-        committed = False
+        self.outdated = committed = False
+        only = transaction.executed == 1 and not transaction.block
+        fault = None if self.faults is None else self.faults.take()
         try:
+            if fault is not None and not fault.happens:
+                raise fault.error()
             carried = self.carried
             if carried is None:
                 await transaction.commit()
@@ -163,6 +221,11 @@ class Block:
                 carried.expect(after, final)
                 await transaction.commit(carried.announce)
             committed = True
+            if fault is not None:
+                raise fault.error()
+        except SqlError as error:
+            self.outdated = fault is None and only and is_schema_changed(error)
+            raise
         finally:
             self.committing = False
             if committed and transaction.changes:
@@ -191,7 +254,8 @@ class Block:
             return
         if transaction.block:
             self.failed = True
-            transaction.buffer = None  # nothing of it will be needed
+            if not self._savepoints:
+                transaction.buffer = None  # nothing of it will be needed
         else:
             self.rollback()
 
@@ -202,6 +266,7 @@ class Block:
         self.transaction = None
         self.failed = False
         self.lost = None
+        self._savepoints = None
         parameters = self._parameters
         if parameters.touched:
             if committed:

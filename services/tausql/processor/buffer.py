@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,6 +44,22 @@ class Version:
         self.value = value  # None = deleted
         self.number = number  # of the statement
         self.before = before
+
+
+class Tables(NamedTuple):
+    """What a buffer held at a savepoint. Versions are not changed once their statement has ended, so references do."""
+
+    heads: dict[bytes, Version]
+    modes: dict[bytes, int]
+    entry_conflicts: dict[bytes, None]
+    born: set[bytes]
+    relations: set[int]
+    row_relations: dict[int, int]
+    counts: tuple[int, int, int, int, int]
+
+    @property
+    def size(self) -> int:
+        return len(self.heads) + len(self.modes) + len(self.entry_conflicts)
 
 
 class WriteBuffer:
@@ -172,6 +189,36 @@ class WriteBuffer:
         """True if a statement of number `mark` sees changed rows of that table."""
         first = self.row_relations.get(relation)
         return first is not None and first < mark
+
+    # --- savepoints ----------------------------------------------------------------------------------------------
+
+    def tables(self, before: Tables | None) -> Tables:
+        """What it holds now; `before` itself, an earlier answer, where nothing has been written since."""
+        counts = (self._rows, self._shares, self._body_bytes, self._conflict_bytes, self._kept_bytes)
+        now = (counts, self._heads, self._modes, self._entry_conflicts)
+        if before is not None and now == (before.counts, before.heads, before.modes, before.entry_conflicts):
+            return before
+        return Tables(
+            self._heads.copy(),
+            self._modes.copy(),
+            self._entry_conflicts.copy(),
+            self._born.copy(),
+            self.relations.copy(),
+            self.row_relations.copy(),
+            counts,
+        )
+
+    def back_to(self, tables: Tables) -> None:
+        """Hold what it held when `tables` were taken. They stay good."""
+        self._heads = tables.heads.copy()
+        self._keys = []
+        self._added = list(self._heads)
+        self._modes = tables.modes.copy()
+        self._entry_conflicts = tables.entry_conflicts.copy()
+        self._born = tables.born.copy()
+        self.relations = tables.relations.copy()
+        self.row_relations = tables.row_relations.copy()
+        self._rows, self._shares, self._body_bytes, self._conflict_bytes, self._kept_bytes = tables.counts
 
     # --- committing ----------------------------------------------------------------------------------------------
 

@@ -168,10 +168,15 @@ class Carried:
     def _say(self, changed: Changed) -> None:
         if self._size <= CARRIED_BYTES_MAX:
             self._output.add(note_bytes(changed))
-            return
-        self.movable = False
-        self._sizes.clear()
-        self._output.add(note_bytes(Immovable(f"its prepared statements take more than {CARRIED_BYTES_MAX} bytes")))
+        else:
+            self.stay(f"its prepared statements take more than {CARRIED_BYTES_MAX} bytes")
+
+    def stay(self, reason: str) -> None:
+        """From here on the session has what it cannot take along: it ends with its processor."""
+        if self.movable:
+            self.movable = False
+            self._sizes.clear()
+            self._output.add(note_bytes(Immovable(reason)))
 
     # --- commits -------------------------------------------------------------------------------------------------
 

@@ -8,22 +8,35 @@ sessions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
+
 from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.transaction import Transaction
 from tausql.sql.catalogue.descriptors import GLOBAL_RELATION, Snapshot
+from tausql.sql.catalogue.statistics import NO_STATISTICS, TableStatistics
 from tausql.sql.catalogue.store import load
 
 
 class Catalogue:
     """The cached snapshot of one cluster."""
 
-    __slots__ = ("_metrics", "_version_min", "cluster", "shared")
+    __slots__ = ("_metrics", "_version_min", "cluster", "shared", "statistics")
 
     def __init__(self, cluster: int, metrics: ProcessorMetrics) -> None:
         self.cluster = cluster
         self._metrics = metrics
         self.shared: Snapshot | None = None
         self._version_min = 0  # a schema change known to be committed
+        self.statistics: Mapping[int, TableStatistics] = NO_STATISTICS
+
+    def take_statistics(self, statistics: Mapping[int, TableStatistics]) -> None:
+        """Plan with these from now on."""
+        self.statistics = statistics
+        if self.shared is not None:
+            self.shared.derived.clear()
+            self.shared = msgspec.structs.replace(self.shared, statistics=statistics, derived={})
 
     def changed(self, tau: int) -> None:
         """A session of this processor changed the schema at `tau`."""
@@ -56,9 +69,12 @@ class Catalogue:
             return at_hand
         self._metrics.reloads += 1
         snapshot = await load(transaction.statement((), False), self.cluster, versions)
+        snapshot = msgspec.structs.replace(snapshot, statistics=self.statistics)
         if transaction.changes:
             transaction.catalogue = snapshot  # with changes nobody else may see yet
         elif self.shared is None or snapshot.version >= self.shared.version:
+            if self.shared is not None:
+                self.shared.derived.clear()  # cached plans keep the old one; what was worked out of it need not stay
             self.shared = snapshot
             transaction.catalogue = snapshot
         else:

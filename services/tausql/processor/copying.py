@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tausql.pgwire import backend
+from tausql.pgwire import backend, copy_binary
 from tausql.pgwire.copy import CopyOptions, CopyReader, CopyWriter, copy_options
 from tausql.pgwire.messages import CopyData, CopyDone, CopyFail, Flush, Sync, Terminate
 from tausql.processor.execution import FIRST_ROWS, Executor
@@ -42,9 +42,12 @@ async def _copy_in(state: SessionState, executor: Executor, statement: Statement
     table = await _table(state, statement)
     columns = _columns(table, statement.options["columns"])
     names = [column.name for column in columns]
-    inserting = _Inserting(state, executor, table, columns)
-    reader = CopyReader(options, table.name, names)
-    state.output.add(backend.copy_in_response(len(names)))
+    binary = options.format == "binary"
+    inserting = _Inserting(state, executor, table, columns, binary)
+    reader: CopyReader | copy_binary.BinaryReader = (
+        copy_binary.BinaryReader(table.name, names) if binary else CopyReader(options, table.name, names)
+    )
+    state.output.add(backend.copy_in_response(len(names), binary))
     state.output.flush()
     while True:
         message = await state.next_message()
@@ -65,21 +68,24 @@ async def _copy_in(state: SessionState, executor: Executor, statement: Statement
 
 
 class _Inserting:
-    """Rows of text on their way into a table, a batch at a time."""
+    """Rows of text, or of binary values, on their way into a table, a batch at a time."""
 
-    def __init__(self, state: SessionState, executor: Executor, table: Table, columns: list[Column]) -> None:
+    def __init__(
+        self, state: SessionState, executor: Executor, table: Table, columns: list[Column], binary: bool
+    ) -> None:
         self._state = state
         self._executor = executor
         self._table = table
         self._columns = columns
         self._types: list[Type] = [type_by_oid(column.type_oid) for column in columns]
         self._format = state.parameters.format
+        self._binary = binary
         self._prepared: dict[int, PreparedStatement] = {}  # by number of rows
         self._rows: list[Any] = []  # datums, row after row
         self._waiting = 0
         self.count = 0
 
-    async def take(self, rows: list[list[str | None]]) -> None:
+    async def take(self, rows: Sequence[Sequence[Any]]) -> None:
         for fields in rows:
             self.count += 1
             for at, field in enumerate(fields):
@@ -97,12 +103,15 @@ class _Inserting:
         self._waiting = 0
         await self._executor.collect(prepared, rows)
 
-    def _datum(self, at: int, field: str) -> Any:
+    def _datum(self, at: int, field: Any) -> Any:
         try:
+            if self._binary:
+                return self._types[at].binary_in(field)
             return self._types[at].text_in(field, self._format, -1)
         except SqlError as error:
-            name = self._columns[at].name
-            error.where = f'COPY {self._table.name}, line {self.count}, column {name}: "{field[:100]}"'
+            error.where = f"COPY {self._table.name}, line {self.count}, column {self._columns[at].name}"
+            if not self._binary:
+                error.where += f': "{field[:100]}"'
             raise
 
     def _statement(self, rows: int) -> PreparedStatement:
@@ -113,7 +122,8 @@ class _Inserting:
                 "(" + ", ".join(f"${row * width + at + 1}" for at in range(width)) + ")" for row in range(rows)
             )
             names = ",".join(quoted(column.name) for column in self._columns)
-            text = f"INSERT INTO {_named(self._table)} ({names}) VALUES {values}"
+            # What is copied in stands, whatever an identity column says.
+            text = f"INSERT INTO {_named(self._table)} ({names}) OVERRIDING SYSTEM VALUE VALUES {values}"
             (statement,) = self._state.shared.plans.statements(text)
             prepared = self._prepared[rows] = PreparedStatement("", statement, tuple(self._types) * rows)
         return prepared
@@ -133,6 +143,8 @@ async def _copy_out(state: SessionState, executor: Executor, statement: Statemen
     plan = prepared.plan
     if plan is None or plan.columns is None:
         raise SqlError(Code.feature_not_supported, "COPY query must have a RETURNING clause")
+    if options.format == "binary":
+        return await _copy_out_binary(state, executor, prepared)
     writer = CopyWriter(options)
     output = state.output
     output.add(backend.copy_out_response(len(plan.columns)))
@@ -150,6 +162,28 @@ async def _copy_out(state: SessionState, executor: Executor, statement: Statemen
         if output.full:
             await executor.drain()
     state.settle_portal(portal)
+    output.add(backend.COPY_DONE)
+    return f"COPY {count}"
+
+
+async def _copy_out_binary(state: SessionState, executor: Executor, prepared: PreparedStatement) -> str:
+    columns = prepared.plan.columns if prepared.plan is not None else None
+    outs = [column.type.binary_out for column in columns or ()]
+    output = state.output
+    output.add(backend.copy_out_response(len(outs), True))
+    before = copy_binary.HEADER  # in one message with the first row, or with the trailer, as drivers expect it
+    portal = Portal("", prepared, [], ())
+    count = 0
+    while rows := await executor.rows(portal, OUT_ROWS if count else FIRST_ROWS):
+        for row in rows:
+            fields = [None if value is None else out(value) for out, value in zip(outs, row, strict=False)]
+            output.add(backend.copy_data(before + copy_binary.binary_row(fields)))
+            before = b""
+        count += len(rows)
+        if output.full:
+            await executor.drain()
+    state.settle_portal(portal)
+    output.add(backend.copy_data(before + copy_binary.TRAILER))
     output.add(backend.COPY_DONE)
     return f"COPY {count}"
 
@@ -172,14 +206,20 @@ async def _table(state: SessionState, statement: Statement) -> Table:
 
 
 def _columns(table: Table, names: list[str] | None) -> list[Column]:
-    """The columns a COPY names, all where it names none. Raises 42703, 42701."""
+    """The columns a COPY names, all but the generated ones where it names none. Raises 42703, 42701, 42P10."""
     if names is None:
-        return list(table.live_columns)
+        return [column for column in table.live_columns if column.generated is None]
     columns: list[Column] = []
     for name in names:
         column = table.column(name)
         if column is None:
             raise SqlError(Code.undefined_column, f'column "{name}" of relation "{table.name}" does not exist')
+        if column.generated is not None:
+            raise SqlError(
+                Code.invalid_column_reference,
+                f'column "{name}" is a generated column',
+                detail="Generated columns cannot be used in COPY.",
+            )
         if column in columns:
             raise SqlError(Code.duplicate_column, f'column "{name}" specified more than once')
         columns.append(column)

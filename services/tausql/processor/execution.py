@@ -10,14 +10,17 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from tausql.processor.coroutines import turn
+from tausql.processor.past import read_at
 from tausql.processor.portals import Portal, PreparedStatement, Row, same_columns
 from tausql.processor.reads import StaleSchemaError
 from tausql.processor.state import SessionState
-from tausql.processor.transaction import StatementView, Transaction
-from tausql.protocol.errors import Code, SqlError, schema_changed
+from tausql.processor.transaction import StatementView, Transaction, Versions
+from tausql.protocol.errors import Code, SqlError, not_supported, schema_changed
 from tausql.sql.catalogue.descriptors import Snapshot
-from tausql.sql.engine import Execution, Prepared, prepare
+from tausql.sql.engine import Execution, Prepared, QueryExecution, prepare
+from tausql.sql.execution.writes import Write
 from tausql.sql.expressions.context import Context
+from tausql.sql.sequences import PendingCall
 from tausql.sql.statements import Statement
 
 REPLANS_MAX = 3
@@ -51,6 +54,7 @@ class Executor:
         "_busy_since",
         "_catalogue",
         "_plans",
+        "_sequences",
         "_state",
         "_system",
     )
@@ -61,6 +65,7 @@ class Executor:
         self._catalogue = shared.catalogue
         self._plans = shared.plans
         self._system = shared.system
+        self._sequences = state.sequences
         self._busy_since = 0.0
 
     # --- planning ------------------------------------------------------------------------------------------------
@@ -76,7 +81,11 @@ class Executor:
 
     async def plan(self, prepared: PreparedStatement) -> None:
         """Make sure its plan fits the schema at hand. Raises SqlError."""
+        if self._state.block.extended:
+            self._go_back(prepared)
         transaction = self._state.block.current()
+        if transaction.as_of and transaction.catalogue is None:
+            await self._catalogue.renewed(transaction)  # the schema of then, not the one at hand
         snapshot = await self._catalogue.of(transaction)
         path = self._state.parameters.search_path
         if prepared.snapshot is snapshot and prepared.path is path:
@@ -93,6 +102,13 @@ class Executor:
             plan = self.prepare(statement, snapshot, prepared.declared)
         prepared.planned(plan, snapshot, path)
 
+    def _go_back(self, prepared: PreparedStatement) -> None:
+        """AS OF SYSTEM TIME, where the statement has it."""
+        statement = prepared.statement
+        if statement is not None and "as_of" in statement.options:
+            state = self._state
+            read_at(state.block, statement.options["as_of"], state.shared.clock(), state.parameters.format)
+
     async def _renewed_after(self, error: SqlError, snapshot: Snapshot, transaction: Transaction) -> Snapshot | None:
         """The schema to look a name up in again, if it is another one."""
         if not is_lookup_error(error):
@@ -105,15 +121,19 @@ class Executor:
 
     def prepare(self, statement: Statement, snapshot: Snapshot, declared: Sequence[Any]) -> Prepared:
         path = self._state.parameters.search_path
+        disabled = self._state.parameters.disabled
         transaction = self._state.block.transaction
         shared = self._state.shared
         began = shared.host.monotonic()
         if transaction is not None and transaction.changes:
             # The schema with this transaction's own changes has a version others know as another schema.
-            plan = prepare(statement, snapshot, path, tuple(declared), self._system)
+            plan = prepare(statement, snapshot, path, tuple(declared), self._system, disabled=disabled)
         else:
-            plan = self._plans.prepare(statement, snapshot, path, tuple(declared), self._system)
-        shared.metrics.plan_seconds.observe(shared.host.monotonic() - began)
+            plan = self._plans.prepare(statement, snapshot, path, tuple(declared), self._system, disabled)
+        seconds = shared.host.monotonic() - began
+        shared.metrics.plan_seconds.observe(seconds)
+        if plan.explain is not None:
+            plan.planning_ms = seconds * 1000
         return plan
 
     # --- running -------------------------------------------------------------------------------------------------
@@ -160,6 +180,8 @@ class Executor:
                     await turn(host)
                 busy_since = now
             rows = await self._more(portal, chunk)
+            execution = portal.execution  # it may have been started over
+            assert execution is not None
 
     async def collect(self, prepared: PreparedStatement, params: list[Any]) -> Execution:
         """Run a statement whose rows nobody sees (COPY FROM's inserts) to its end."""
@@ -196,21 +218,34 @@ class Executor:
         assert plan is not None
         state.shared.metrics.statements[plan.kind] += 1
         if plan.writes:
-            block.check_writable(plan.kind.upper() if plan.kind != "query" else "SELECT FOR UPDATE")
+            block.check_writable(plan.kind.upper() if plan.kind != "query" else _locking(prepared))
+        if block.extended:
+            self._go_back(prepared)
         transaction = block.current()
+        transaction.executed += 1
         transaction.check_age()
         if plan.system:
             await self._check_system(portal, transaction)
+        user = state.facts().user
         for _ in range(REPLANS_MAX):
             plan = prepared.plan
             assert plan is not None
             if plan.needs_snapshot:
                 transaction.take_snapshot()
-            versions = plan.reads_relations
+            roles = plan.permitted.get(user)
+            if roles is None:
+                roles = await self._permitted(portal, transaction, user)
+                plan = prepared.plan
+                assert plan is not None
+            versions = plan.reads_relations if not roles else plan.reads_relations + roles
             view = portal.view = transaction.statement(versions, plan.writes)
-            execution = plan.open(view, self._context(transaction, portal.params))
+            portal.undo = transaction.mark(None) if plan.parts else None
+            context = portal.context = self._context(transaction, portal.params)
+            execution = plan.open(view, context)
             try:
                 rows: list[Row] = await execution.fetch(count)
+            except PendingCall as pending:
+                execution, rows = await self._started_over(portal, execution, pending, 0, count)
             except StaleSchemaError:
                 execution.close()
                 if view.wrote:
@@ -237,6 +272,21 @@ class Executor:
             return rows
         raise schema_changed()
 
+    async def _permitted(self, portal: Portal, transaction: Transaction, user: str) -> Versions:
+        """The roles whose rights the user needs for the portal's plan. Raises 42501, by the schema as it is now."""
+        plan = portal.prepared.plan
+        assert plan is not None
+        try:
+            return plan.permit(user)
+        except SqlError:
+            renewed = await self._catalogue.renewed(transaction)
+            if renewed is portal.prepared.snapshot:
+                raise
+        await self._replan(portal, transaction, renewed)
+        plan = portal.prepared.plan
+        assert plan is not None
+        return plan.permit(user)
+
     async def _more(self, portal: Portal, count: int) -> list[Row]:
         execution = portal.execution
         if execution is None:  # the transaction it was opened in is over
@@ -244,9 +294,51 @@ class Executor:
         self._state.block.current().check_age()
         try:
             rows: list[Row] = await execution.fetch(count)
+        except PendingCall as pending:
+            given = execution.count if isinstance(execution, QueryExecution) else 0
+            portal.execution, rows = await self._started_over(portal, execution, pending, given, count)
         except StaleSchemaError:
             raise schema_changed() from None
         return rows
+
+    async def _started_over(
+        self, portal: Portal, execution: Execution, pending: PendingCall, given: int, count: int
+    ) -> tuple[Execution, list[Row]]:
+        """Run a statement again that needs values of a sequence: `given` rows of it were fetched before."""
+        state = self._state
+        sequences = state.sequences()
+        plan, view, context = portal.prepared.plan, portal.view, portal.context
+        assert plan is not None
+        assert view is not None
+        assert context is not None
+        transaction = state.block.current()
+        wanted = plan.sequence_values()
+        try:
+            while True:
+                execution.close()
+                if view.wrote and portal.undo is not None:
+                    transaction.back_to(portal.undo)
+                elif view.wrote and isinstance(plan.plan, Write):
+                    raise not_supported("nextval and setval in RETURNING are not supported")
+                await sequences.fetch(pending, wanted)
+                wanted *= 2
+                answers = context.answers
+                context = portal.context = self._context(transaction, portal.params)
+                context.answers = answers
+                execution = plan.open(view, context)
+                try:
+                    left = given
+                    while left:
+                        left -= len(await execution.fetch(min(left, CHUNK_ROWS_MAX)))
+                    rows: list[Row] = await execution.fetch(count)
+                except PendingCall as again:
+                    pending = again
+                    continue
+                if execution.done:
+                    await sequences.give_back()
+                return execution, rows
+        except StaleSchemaError:
+            raise schema_changed() from None
 
     async def _check_system(self, portal: Portal, transaction: Transaction) -> None:
         """What system relations show must be the schema at tau_start, not the one that happened to be cached."""
@@ -307,6 +399,7 @@ class Executor:
             random=shared.random,
             random_bytes=shared.random_bytes,
             pause=self._turn_when_busy,
+            sequences=self._sequences,
         )
 
     def context(self, params: list[Any]) -> Context:
@@ -317,6 +410,15 @@ class Executor:
 def _next_chunk(rows: int, size: int) -> int:
     """How many rows make a good piece, judging by those just encoded."""
     return max(1, min(CHUNK_ROWS_MAX, rows * CHUNK_BYTES // max(size, 1)))
+
+
+def _locking(prepared: PreparedStatement) -> str:
+    """The command of a SELECT that locks, by its stronger lock, or of one with parts in WITH that write."""
+    statement = prepared.statement
+    if prepared.plan is not None and prepared.plan.parts:
+        return "SELECT"
+    words = statement.text.upper().split() if statement is not None else []
+    return "SELECT FOR UPDATE" if "UPDATE" in words else "SELECT FOR KEY SHARE"
 
 
 def is_lookup_error(error: SqlError) -> bool:

@@ -14,9 +14,10 @@ from tausql.pgwire.reader import formats
 from tausql.processor.copying import run_copy
 from tausql.processor.execution import Executor
 from tausql.processor.portals import Portal, PreparedStatement, ResultShape
+from tausql.processor.simple import REBASES_MAX
 from tausql.processor.state import SessionState
-from tausql.processor.utilities import columns_of, ends_failed_block, run_utility
-from tausql.protocol.errors import Code, SqlError
+from tausql.processor.utilities import Answer, columns_of, ends_failed_block, parameters_of, run_utility
+from tausql.protocol.errors import Code, SqlError, schema_changed
 from tausql.sql.statements import Statement
 from tausql.sql.types import type_by_oid
 
@@ -107,9 +108,9 @@ class ExtendedProtocol:
             await self._executor.plan(prepared)
             self._bind_planned(message, prepared)
             return
-        prepared.parameters(message, (), state.parameters.format)
+        params = prepared.parameters(message, parameters_of(statement), state.parameters.format)
         prepared.bound = True
-        portal = Portal(message.portal, prepared, [], message.result_formats)
+        portal = Portal(message.portal, prepared, params, message.result_formats)
         columns = columns_of(state, statement) if statement is not None else None
         if columns is not None:
             codes = formats(message.result_formats, len(columns))
@@ -159,7 +160,7 @@ class ExtendedProtocol:
             state.described(prepared)
         plan = prepared.plan
         if plan is None:
-            output.add(backend.parameter_description(()))
+            output.add(backend.parameter_description([type_.oid for type_ in parameters_of(prepared.statement)]))
             columns = columns_of(state, prepared.statement) if prepared.statement is not None else None
             if columns is None:
                 output.add(backend.NO_DATA)
@@ -205,8 +206,11 @@ class ExtendedProtocol:
                 return
             if plan.kind == "query":
                 await self._complete(backend.command_complete_count("SELECT", sent))
-            else:
-                await self._complete(backend.command_complete(tag))
+                return
+            left = REBASES_MAX if plan.columns is None else 0
+            while not await self._committed(backend.command_complete(tag), left):
+                left -= 1
+                tag = await self._again(portal)
         elif statement.kind == "copy":
             tag = await run_copy(state, self._executor, statement)
             await self._complete(backend.command_complete(tag))
@@ -216,7 +220,10 @@ class ExtendedProtocol:
     async def _utility(self, portal: Portal, statement: Statement, limit: int) -> None:
         state = self._state
         if portal.waiting is None:
-            answer = await run_utility(state, self._executor, statement, self._sync_is_next())
+            answer = await run_utility(state, self._executor, statement, self._sync_is_next(), portal.params)
+            if statement.is_ddl and not limit:
+                await self._schema_change(portal, statement, answer)
+                return
             portal.waiting = (answer.tag, list(answer.rows))
         tag, rows = portal.waiting
         if limit and len(rows) > limit:
@@ -231,12 +238,47 @@ class ExtendedProtocol:
             state.output.add(portal.shape.encode(rows))
         await self._complete(backend.command_complete(tag))
 
+    async def _schema_change(self, portal: Portal, statement: Statement, answer: Answer) -> None:
+        """Answer it; first commit, and run it again where another schema change came between."""
+        state = self._state
+        left = REBASES_MAX
+        while True:
+            rows = portal.shape.encode(answer.rows) if answer.rows and portal.shape is not None else b""
+            if await self._committed(rows + backend.command_complete(answer.tag), left):
+                portal.waiting = (answer.tag, [])
+                return
+            left -= 1
+            answer = await run_utility(state, self._executor, statement, True)
+
     async def _complete(self, complete: bytes) -> None:
-        """Say that a statement is done; commit first where nothing else can come before the Sync."""
+        await self._committed(complete, 0)
+
+    async def _committed(self, complete: bytes, left: int) -> bool:
+        """Say that a statement is done; commit first where nothing else can come before the Sync. False: the schema has
+        been changed meanwhile, and the statement, alone in its transaction, may be run again."""
         block = self._state.block
         if not block.in_block and self._sync_is_next() and not block.commit_nothing():
-            await block.commit(complete, True)
+            try:
+                await block.commit(complete, True)
+            except SqlError:
+                if left <= 0 or not block.outdated:
+                    raise
+                self._state.shared.metrics.replans += 1
+                return False
         self._state.output.add(complete)
+        return True
+
+    async def _again(self, portal: Portal) -> str:
+        """Run a portal's statement, which answers no rows, once more: its tag."""
+        prepared = portal.prepared
+        before = prepared.plan
+        await self._executor.plan(prepared)
+        plan = prepared.plan
+        if before is None or plan is None or plan.parameter_types != before.parameter_types:
+            raise schema_changed()
+        fresh = Portal("", prepared, portal.params, portal.codes)
+        _, _, tag = await self._executor.run(fresh, 0)
+        return tag
 
     def _run_again(self, portal: Portal, kind: str) -> None:
         if kind != "query":

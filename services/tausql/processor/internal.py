@@ -10,12 +10,11 @@ from typing import TypeVar
 
 from tausql.processor.catalogue import Catalogue
 from tausql.processor.coroutines import Bare, Driver, OnEnd, sleep, start
-from tausql.processor.execution import view_of
 from tausql.processor.reads import StaleSchemaError
-from tausql.processor.transaction import EPOCH_2000_MICROS, StatementView, Transaction, Transactions
+from tausql.processor.transaction import EPOCH_2000_MICROS, StatementView, Transaction, Transactions, Versions
 from tausql.protocol.errors import Code, SqlError, schema_changed
 from tausql.runtime.host import Host
-from tausql.sql.catalogue.descriptors import Snapshot
+from tausql.sql.catalogue.descriptors import GLOBAL_RELATION, Snapshot
 
 T = TypeVar("T")
 
@@ -49,14 +48,21 @@ class InternalTransactions:
         self._parts = parts
         self._catalogue = catalogue
 
-    async def run(self, function: Callable[[InternalTransaction], Bare[T]], attempts_max: int = ATTEMPTS_MAX) -> T:
+    async def run(
+        self,
+        function: Callable[[InternalTransaction], Bare[T]],
+        attempts_max: int = ATTEMPTS_MAX,
+        relies_on: Callable[[Snapshot], Versions] | None = None,
+    ) -> T:
         """Run `function` in a transaction and commit it; again, from the start, on 40001. Its value. Raises SqlError.
+
+        relies_on: the versions it relies on, of the schema at hand; None: all of the schema, as it is just now.
 
         To be awaited from a bare coroutine only (`processor.coroutines`); from elsewhere, see `begin`."""
         backoff = BACKOFF_SECONDS_MIN
         for attempt in range(1, attempts_max + 1):
             try:
-                return await self._once(function)
+                return await self._once(function, relies_on)
             except SqlError as error:
                 if error.code is not Code.serialization_failure or attempt == attempts_max:
                     raise
@@ -68,15 +74,23 @@ class InternalTransactions:
         """The same from a plain callback: `on_end(value, error)`, possibly before this returns."""
         return start(self.run(function), on_end)
 
-    async def _once(self, function: Callable[[InternalTransaction], Bare[T]]) -> T:
+    async def _once(
+        self, function: Callable[[InternalTransaction], Bare[T]], relies_on: Callable[[Snapshot], Versions] | None
+    ) -> T:
         transaction = Transaction(self._parts, False)
-        snapshot = await self._catalogue.renewed(transaction)
-        view = view_of(transaction, snapshot)
+        if relies_on is None:
+            snapshot = await self._catalogue.renewed(transaction)
+            view = transaction.statement(((GLOBAL_RELATION, snapshot.version),), True)
+        else:
+            snapshot = await self._catalogue.of(transaction)
+            view = transaction.statement(relies_on(snapshot), True)
         try:
             now_us = self._parts.snapshots.latest() - EPOCH_2000_MICROS
             value = await function(InternalTransaction(view, snapshot, now_us))
             await transaction.commit()
         except StaleSchemaError:
+            if relies_on is not None:  # the next attempt is to find the schema as it is now
+                await self._catalogue.renewed(Transaction(self._parts, False))
             raise schema_changed() from None
         if transaction.changes:
             self._catalogue.changed(transaction.tau_commit)

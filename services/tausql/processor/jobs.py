@@ -11,18 +11,20 @@ from functools import partial
 
 import msgspec
 
-from tausql.processor.coroutines import sleep, start
+from tausql.processor.coroutines import sleep, start, turn
+from tausql.processor.held_jobs import HeldJobs, JobsHeld
 from tausql.processor.internal import InternalTransaction, InternalTransactions
 from tausql.processor.metrics import ProcessorMetrics
 from tausql.protocol.errors import Code, SqlError
 from tausql.runtime import logs
 from tausql.runtime.host import Host
 from tausql.sql.catalogue.system import JobRecord
-from tausql.sql.jobs import index_build, removal, rows
+from tausql.sql.jobs import rows, steps
 from tausql.sql.tables import AccessCache
 
 LOOK_SECONDS = 30.0  # between looks for jobs of others: a lease lasts as long
 RETRY_SECONDS = 1.0
+HELD_SECONDS = 0.2  # between looks whether held jobs may go on
 CONFLICTS_IN_A_ROW_MAX = 1000
 BATCH_ROWS_MIN, BATCH_ROWS_MAX = 10, 1000
 WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX = 0.005, 0.25  # between two looks at a job somebody waits for
@@ -31,10 +33,18 @@ log = logs.get("processor.jobs")
 
 
 class Jobs:
-    """Works off background jobs, one at a time. `worker` is this processor's name."""
+    """Works off background jobs, one at a time. `worker` is this processor's name; `held` may hold them all."""
 
-    def __init__(self, host: Host, internal: InternalTransactions, worker: str, metrics: ProcessorMetrics) -> None:
+    def __init__(
+        self,
+        host: Host,
+        internal: InternalTransactions,
+        worker: str,
+        metrics: ProcessorMetrics,
+        held: HeldJobs | None = None,
+    ) -> None:
         self._host = host
+        self._held = held
         self._internal = internal
         self._worker = worker
         self._metrics = metrics
@@ -66,7 +76,9 @@ class Jobs:
 
     def _worked(self, value: object, error: Exception | None) -> None:
         self._working = False
-        if error is not None and not self._stopped:
+        if isinstance(error, JobsHeld) and not self._stopped:
+            self._host.later(HELD_SECONDS, self.poke)
+        elif error is not None and not self._stopped:
             log.warning("a look at the jobs failed and is tried again", why=str(error))
             self._host.later(RETRY_SECONDS, self.poke)
         elif self._again:
@@ -82,6 +94,8 @@ class Jobs:
                 await self._finish(job)
 
     async def _claim(self, job_id: str, within: InternalTransaction) -> JobRecord | None:
+        if self._held is not None:
+            await self._held.check(within)
         cluster = within.snapshot.cluster
         return await rows.claim(within.transaction, cluster, job_id, self._worker, within.now_us)
 
@@ -107,9 +121,10 @@ class Jobs:
             log.info("job ended", job=current.job_id, kind=current.job_type, status=current.status, why=current.details)
 
     async def _step(self, job: JobRecord, within: InternalTransaction) -> JobRecord | None:
-        if job.job_type == "INDEX_BUILD":
-            return await index_build.build_step(within.transaction, within.snapshot, self._access, job, within.now_us)
-        return await removal.removal_step(within.transaction, within.snapshot, job, within.now_us)
+        if self._held is not None:
+            await self._held.check(within)
+        pause = partial(turn, self._host)
+        return await steps.step(within.transaction, within.snapshot, self._access, job, within.now_us, pause)
 
 
 async def _open_jobs(within: InternalTransaction) -> list[str]:

@@ -44,10 +44,15 @@ async def settle(
             return answer
         await sleep(host, backoff * (1.0 + 0.5 * host.random.random()))
         backoff = min(backoff * 2, BACKOFF_SECONDS_MAX)
-    raise SqlError(
+    raise outcome_unknown(f"Transaction {question.txn.hex()}.")
+
+
+def outcome_unknown(detail: str | None = None) -> SqlError:
+    """40003: nobody can tell whether the transaction has committed."""
+    return SqlError(
         Code.statement_completion_unknown,
         "statement completion unknown: the commit was sent, and no adjudicator could tell what became of it",
-        detail=f"Transaction {question.txn.hex()}.",
+        detail=detail,
         hint="Look whether its changes are there before trying again.",
     )
 

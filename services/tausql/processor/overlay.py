@@ -36,15 +36,27 @@ def rest_of(scan: Scan, page: Page, limit: int) -> Scan:
     """The scan that goes on where `page` ended, for at most `limit` rows more (0 = no limit)."""
     assert page.resume is not None
     low, high = (scan.low, page.resume) if scan.reverse else (page.resume, scan.high)
-    return Scan(low, high, scan.reverse, limit, scan.tests, scan.projection, scan.fetch, scan.page_rows)
+    return Scan(
+        low,
+        high,
+        scan.reverse,
+        limit,
+        scan.tests,
+        scan.projection,
+        scan.fetch,
+        scan.page_rows,
+        scan.aggregation,
+        scan.sample,
+    )
 
 
 class StoredScanner:
     """A scan nothing of the transaction's own is in the way of: pages as storage gives them."""
 
-    __slots__ = ("_ended", "_left", "_scan", "_source")
+    __slots__ = ("_ended", "_left", "_scan", "_source", "examined")
 
     def __init__(self, source: Source, scan: Scan) -> None:
+        self.examined = 0  # rows looked at by storage so far
         self._source = source
         self._scan = scan
         self._left = scan.limit  # 0 = no limit
@@ -61,6 +73,7 @@ class StoredScanner:
 
     def took(self, page: Page, rows: int) -> None:
         """`page` was read, with `rows` rows: what comes next."""
+        self.examined += page.examined
         if page.resume is None or (self._left and rows >= self._left):
             self._ended = True
             return

@@ -1,19 +1,22 @@
 """The parameters of a session: what SET may change, what SHOW tells, what startup packets may bring.
 
-PostgreSQL has some 350 of them; Aurora DSQL lets a client set seventeen and refuses the rest by name, so that nobody
-believes a setting took effect which did not. SET is part of its transaction: a rollback takes it back, and SET LOCAL
-lasts to the transaction's end only.
+SET is part of its transaction: a rollback takes it back, and SET LOCAL lasts to the transaction's end only. What there
+is to set, and which values it takes, is the cluster's dialect's (`sql.parameter_list`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from tausql.processor.session_values import SessionValues
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.sql.types.session_format import SessionFormat, checked_date_style, checked_interval_style
-
-SERVER_VERSION = "16.15"
+from tausql.sql.dialect import DSQL, Dialect
+from tausql.sql.engine import NOTHING_DISABLED
+from tausql.sql.parameter_list import SERVER_VERSION as SERVER_VERSION
+from tausql.sql.parameter_list import parameters_of
+from tausql.sql.parameters import Parameter, Settable, limited, milliseconds, names_of
+from tausql.sql.types.session_format import SessionFormat
 
 # In the order in which a client gets them when it connects.
 REPORTED = (
@@ -31,107 +34,92 @@ REPORTED = (
     "server_version",
     "server_encoding",
 )
-_REPORTED_AND_SETTABLE = ("TimeZone", "IntervalStyle", "application_name", "DateStyle", "client_encoding")
-
-_FLAGS = (
-    "enable_bitmapscan",
-    "enable_hashjoin",
-    "enable_indexonlyscan",
-    "enable_indexscan",
-    "enable_material",
-    "enable_mergejoin",
-    "enable_nestloop",
-    "enable_seqscan",
-    "dsql.enable_batched_nestloop",
-    "disable_sync_create_index",
+_REPORTED_AND_SETTABLE = (
+    "TimeZone",
+    "IntervalStyle",
+    "application_name",
+    "DateStyle",
+    "client_encoding",
+    "default_transaction_read_only",
 )
+CUSTOM_MAX: Final = 100  # of one session: parameters of the client's own, with a dot in their names
+# client_min_messages, and the least severity that it lets through. Errors always get there.
+_RANKS: Final = {"notice": 0, "warning": 1, "error": 2}
+_SEVERITIES: Final = {"NOTICE": 0, "WARNING": 1}
 
-_DEFAULTS: dict[str, str] = {
-    "application_name": "",
-    "client_encoding": "UTF8",
-    "DateStyle": "ISO, MDY",
-    "extra_float_digits": "1",
-    "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
-    "search_path": '"$user", public',
-    "role": "none",
-    **dict.fromkeys(_FLAGS, "on"),
-    "disable_sync_create_index": "off",
-}
 
-_FIXED: dict[str, str] = {
-    "server_version": SERVER_VERSION,
-    "server_version_num": "160015",
-    "server_encoding": "UTF8",
-    "integer_datetimes": "on",
-    "standard_conforming_strings": "on",
-    "is_superuser": "off",
-    "in_hot_standby": "off",
-    "default_transaction_read_only": "off",
-    "default_transaction_isolation": "repeatable read",
-    "default_transaction_deferrable": "off",
-    "transaction_isolation": "repeatable read",
-    "transaction_deferrable": "off",
-    "transaction_read_only": "off",
-    "max_identifier_length": "63",
-    "max_index_keys": "8",
-    "max_connections": "10000",
-    "block_size": "8192",
-    "bytea_output": "hex",
-    "client_min_messages": "notice",
-    "escape_string_warning": "on",
-    "backslash_quote": "safe_encoding",
-    "row_security": "on",
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "synchronous_commit": "on",
-    "ssl": "on",
-    "port": "5432",
-    "wal_level": "replica",
-}
+class Known:
+    """The parameters of a cluster: one a processor."""
 
-_VALUES: dict[str, str] = {name.lower(): value for name, value in {**_FIXED, **_DEFAULTS}.items()}
-_NAMES = {name.lower(): name for name in (*_DEFAULTS, *_FIXED)}
-_UTF8 = frozenset(("utf8", "unicode"))
-_ON = frozenset(("on", "true", "yes", "1", "t", "y", "tr", "tru", "ye"))
-_OFF = frozenset(("off", "false", "no", "0", "f", "n", "of", "fa", "fal", "fals"))
-VALUE_CHARACTERS_MAX = 8_192
-NAME_CHARACTERS_MAX = 63
+    __slots__ = ("defaults", "lenient", "parameters", "values")
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.lenient = dialect.lenient
+        self.parameters = parameters_of(dialect)
+        self.values = {name: parameter.value for name, parameter in self.parameters.items()}
+        least = Settable.lenient if dialect.lenient else Settable.always
+        self.defaults = {each.name: each.value for each in self.parameters.values() if each.settable >= least}
+
+    def settable(self, name: str) -> Parameter:
+        """Raises 0A000 for one that SET may not change."""
+        parameter = self.parameters.get(name.lower())
+        if parameter is None and self.lenient and "." in name.strip(".") and not name.lower().startswith("tausql."):
+            return Parameter(name.lower(), "", "")  # any extension might own it: PostgreSQL takes it, too
+        if parameter is None or parameter.name not in self.defaults:
+            raise not_settable(name)
+        return parameter
+
+
+_DSQL_KNOWN: Final = Known(DSQL)
 
 
 class SessionParameters:
     """One session's parameters. `values` is what current_setting() reads: names as in `SHOW ALL`, lower case.
 
     The dictionaries of what the session has set are replaced, never changed: most sessions share most of them.
+
+    role: whom SET ROLE has made of it, None: itself. statement_ms, idle_block_ms, idle_ms: how long what may take, 0 =
+    as long as it likes. reads_only: transactions that say nothing else may not write.
     """
 
     __slots__ = (
         "_before",
+        "_known",
         "_local",
+        "_rank",
         "_reported",
         "_session",
         "_started",
-        "_user",
+        "disabled",
         "durable_changed",
         "format",
+        "idle_block_ms",
+        "idle_ms",
+        "reads_only",
+        "role",
         "search_path",
+        "statement_ms",
         "values",
         "values_changed",
     )
 
-    def __init__(self, user: str) -> None:
-        self._user = user
-        self._started: dict[str, str] = _DEFAULTS  # what RESET goes back to: startup packets count
-        self._session: dict[str, str] = _DEFAULTS
+    def __init__(self, user: str, known: Known = _DSQL_KNOWN) -> None:
+        self._known = known
+        self._started: dict[str, str] = known.defaults  # what RESET goes back to: startup packets count
+        self._session: dict[str, str] = known.defaults
         self._local: dict[str, str] | None = None
         self._before: dict[str, str] | None = None  # the session's, as they were when the transaction first changed one
         self._reported: tuple[str, ...] = ()  # what its client was last told of those it can set
+        self._rank = 0
         self.format = SessionFormat()
         self.values_changed = False  # since whoever reports them looked
         self.durable_changed = False  # a transaction that set some has committed, since whoever carries them looked
-        self.values = SessionValues(_VALUES, {"session_authorization": user})
+        self.values = SessionValues(known.values, {"session_authorization": user})
         self.search_path: tuple[str, ...] = _DEFAULT_PATH
+        self.disabled: frozenset[str] = NOTHING_DISABLED  # what the planner is not to use: "hashjoin"
+        self.role: str | None = None
+        self.statement_ms = self.idle_block_ms = self.idle_ms = 0
+        self.reads_only = False
 
     # --- what clients and statements do --------------------------------------------------------------------------
 
@@ -153,19 +141,31 @@ class SessionParameters:
     def restore(self, settings: Mapping[str, str]) -> None:
         """Take what the session had set on another processor. Raises SqlError 0A000 for what cannot be set."""
         for name, value in settings.items():
-            own = self._settable(name)
+            own = self._known.settable(name).name
             self._set(own, value)
             self._apply(own, value)
 
-    def set(self, name: str, value: str | Sequence[str] | None, local: bool) -> None:
-        """SET. `value` None: back to the default. Raises 0A000 for what is not settable, 22023 for a bad value."""
-        own = self._settable(name)
-        if own == "role" and not local:
+    def check_settable(self, name: str, local: bool) -> None:
+        """Raises 0A000 for what SET cannot change."""
+        own = self._known.settable(name).name
+        if own == "role" and not local and not self._known.lenient:
             raise not_settable(name)
-        text = self._started[own] if value is None else _checked(own, value)
-        if own == "role" and text.lower() not in ("none", self._user):
-            raise SqlError(Code.invalid_parameter_value, f'role "{text}" does not exist')
+
+    def set(self, name: str, value: str | Sequence[str] | None, local: bool, listed: bool = False) -> None:
+        """SET. `value` None: back to the default. `listed`: the value is the whole list as SHOW has it, for a parameter
+        that is one (set_config). Raises 0A000 for what is not settable, 22023 for a bad value."""
+        self.check_settable(name, local)
+        parameter = self._known.settable(name)
+        own = parameter.name
+        if value is None:
+            text = self._started.get(own, "")
+        elif listed and own == "search_path" and isinstance(value, str):
+            text = limited(own, value)
+        else:
+            text = parameter.checked(value)
         self._keep()
+        if own not in self._session and len(self._session) >= len(self._known.defaults) + CUSTOM_MAX:
+            raise SqlError(Code.program_limit_exceeded, f"a session can have {CUSTOM_MAX} parameters of its own")
         if local:
             self._local = {**(self._local or {}), own: text}
         else:
@@ -177,13 +177,18 @@ class SessionParameters:
         """RESET name, or all. Raises 0A000 for what is not settable."""
         if name == "all":
             self._keep()
-            self._local = None
-            self._session = self._started
-            for own, value in self._started.items():
-                self._apply(own, value)
+            before, self._local = {**self._session, **(self._local or {})}, None
+            kept = {own: "" for own in before if own not in self._started}
+            if self._session["role"] != "none":
+                kept["role"] = self._session["role"]  # RESET ALL leaves it alone, as in PostgreSQL
+            self._session = {**self._started, **kept} if kept else self._started
+            for own in before:
+                self._apply(own, self._session.get(own, ""))
         elif name.lower() == "role":
             self._keep()
             self._drop_local("role")
+            self._set("role", "none")
+            self._apply("role", "none")
         else:
             self.set(name, None, False)
 
@@ -193,10 +198,15 @@ class SessionParameters:
         value = self.values.get(lower)
         if value is None:
             raise SqlError(Code.undefined_object, f'unrecognized configuration parameter "{name}"')
-        return _NAMES.get(lower, lower), value
+        parameter = self._known.parameters.get(lower)
+        return parameter.name if parameter is not None else lower, value
 
-    def all(self) -> list[tuple[str, str]]:
-        return sorted(((_NAMES.get(name, name), value) for name, value in self.values.items()), key=_by_name)
+    def all(self) -> list[tuple[str, str, str]]:
+        """(name, value, description) of all."""
+        known = self._known.parameters
+        shown = [(each.name, self.values[lower], each.description) for lower, each in known.items()]
+        shown += [(name, value, "") for name, value in self.values.items() if name not in known]
+        return sorted(shown, key=lambda row: row[0].lower())
 
     def reported(self) -> dict[str, str]:
         """What a ParameterStatus tells of, in order; the client is told now."""
@@ -214,6 +224,10 @@ class SessionParameters:
     def _reportable(self) -> tuple[str, ...]:
         return tuple([self.values[name.lower()] for name in _REPORTED_AND_SETTABLE])
 
+    def wants(self, severity: str) -> bool:
+        """Whether the client wants messages of this severity (client_min_messages)."""
+        return _SEVERITIES.get(severity, 2) >= self._rank
+
     # --- transactions --------------------------------------------------------------------------------------------
 
     def durable(self) -> dict[str, str]:
@@ -229,26 +243,37 @@ class SessionParameters:
         """True if `committed` or `rolled_back` has anything to do."""
         return self._before is not None
 
+    def mark(self) -> tuple[dict[str, str], dict[str, str] | None]:
+        """What `back_to` takes the parameters back to: a savepoint."""
+        return self._session, self._local
+
+    def back_to(self, mark: tuple[dict[str, str], dict[str, str] | None]) -> None:
+        """Undo what was set since `mark`."""
+        if self._before is None:
+            return
+        changed = {*self._session, *(self._local or ())}
+        self._session, self._local = mark
+        local = self._local or {}
+        for own in changed:
+            self._apply(own, local.get(own, self._session.get(own, "")))
+
     def committed(self) -> None:
         """The transaction has ended well: SET LOCAL is over."""
         local, self._local = self._local, None
         self._before = None
         self.durable_changed = True
         for own in local or ():
-            self._apply(own, self._session[own])
+            self._apply(own, self._session.get(own, ""))
 
     def rolled_back(self) -> None:
         """The transaction was rolled back, and what it SET with it."""
-        before = self._before
-        local, self._local = self._local, None
+        before, local, session = self._before, self._local, self._session
+        self._local = None
         if before is not None:
             self._session = before
             self._before = None
-            for own, value in before.items():
-                self._apply(own, value)
-        else:
-            for own in local or ():
-                self._apply(own, self._session[own])
+        for own in {*session, *(local or ())}:
+            self._apply(own, self._session.get(own, ""))
 
     def read_only(self, value: bool) -> None:
         """What SHOW transaction_read_only says."""
@@ -261,26 +286,20 @@ class SessionParameters:
             self._before = self._session
 
     def _set(self, own: str, text: str) -> None:
-        if self._session[own] != text:
+        if self._session.get(own) != text:
             self._session = {**self._session, own: text}
 
     def _drop_local(self, own: str) -> None:
         if self._local:
             self._local = {name: text for name, text in self._local.items() if name != own}
 
-    def _settable(self, name: str) -> str:
-        own = _NAMES.get(name.lower())
-        if own is None or own not in _DEFAULTS:
-            raise not_settable(name)
-        return own
-
     def _start_one(self, name: str, value: str) -> None:
         if name.lower() == "amzn-cluster-id":
             return
-        own = self._settable(name)
-        text = _checked(own, value)
-        self._set(own, text)
-        self._apply(own, text)
+        parameter = self._known.settable(name)
+        text = parameter.checked(value)
+        self._set(parameter.name, text)
+        self._apply(parameter.name, text)
 
     def _apply(self, own: str, text: str) -> None:
         self.values.put(own.lower(), text)
@@ -296,102 +315,41 @@ class SessionParameters:
             self.format.interval_style = text
         elif own == "search_path":
             self.search_path = _resolved_path(text)
+        elif own == "role":
+            self.role = None if text == "none" else text
+        elif own.startswith(("enable_", "dsql.enable_")):
+            self._allow(own.removeprefix("dsql.").removeprefix("enable_"), text == "on")
+        elif self._known.lenient:
+            self._apply_lenient(own, text)
+
+    def _allow(self, kind: str, on: bool) -> None:
+        """A kind of plan node. Plans already made are told by the path object they were made for: it is another now."""
+        self.disabled = self.disabled - {kind} if on else self.disabled | {kind}
+        self.search_path = (*self.search_path,)
+
+    def _apply_lenient(self, own: str, text: str) -> None:
+        if own == "statement_timeout":
+            self.statement_ms = milliseconds(text)
+        elif own == "idle_in_transaction_session_timeout":
+            self.idle_block_ms = milliseconds(text)
+        elif own == "idle_session_timeout":
+            self.idle_ms = milliseconds(text)
+        elif own == "default_transaction_read_only":
+            self.reads_only = text == "on"
+        elif own == "client_min_messages":
+            self._rank = _RANKS.get(text, 0)
 
 
 def not_settable(name: str) -> SqlError:
     return not_supported(f'setting configuration parameter "{name}" not supported')
 
 
-def _by_name(pair: tuple[str, str]) -> str:
-    return pair[0].lower()
-
-
-def _checked(own: str, value: str | Sequence[str]) -> str:
-    """The value as SHOW tells it. Raises 22023."""
-    if own == "search_path":
-        if isinstance(value, str):
-            value = _names(value) if "," in value else [value]
-        return _limited(own, ", ".join(_quoted(name) for name in value))
-    text = _limited(own, value if isinstance(value, str) else ", ".join(value))
-    if own == "client_encoding":
-        if "".join(letter for letter in text.lower() if letter.isalnum()) not in _UTF8:
-            raise _invalid(own, text)
-        return "UTF8"
-    if own == "DateStyle":
-        return checked_date_style(text)
-    if own == "IntervalStyle":
-        return checked_interval_style(text)
-    if own == "TimeZone":
-        return _checked_zone(text)
-    if own == "extra_float_digits":
-        return _checked_digits(own, text)
-    if own in _FLAGS:
-        lower = text.lower()
-        if lower in _ON:
-            return "on"
-        if lower in _OFF:
-            return "off"
-        raise SqlError(Code.invalid_parameter_value, f'parameter "{own}" requires a Boolean value')
-    if own == "application_name":
-        return "".join(letter if " " <= letter <= "~" else "?" for letter in text)[:NAME_CHARACTERS_MAX]
-    return text
-
-
-def _checked_zone(text: str) -> str:
-    SessionFormat().set_timezone(text)
-    return text
-
-
-def _checked_digits(own: str, text: str) -> str:
-    try:
-        digits = int(text)
-    except ValueError:
-        raise _invalid(own, text) from None
-    if not -15 <= digits <= 3:
-        raise SqlError(
-            Code.invalid_parameter_value,
-            f'{digits} is outside the valid range for parameter "extra_float_digits" (-15 .. 3)',
-        )
-    return str(digits)
-
-
-def _limited(own: str, text: str) -> str:
-    if len(text) > VALUE_CHARACTERS_MAX:
-        raise SqlError(Code.invalid_parameter_value, f'value for parameter "{own}" is too long')
-    return text
-
-
-def _invalid(own: str, text: str) -> SqlError:
-    return SqlError(Code.invalid_parameter_value, f'invalid value for parameter "{own}": "{text}"')
-
-
-def _names(text: str) -> list[str]:
-    """The identifiers of a list as SHOW search_path has it."""
-    names: list[str] = []
-    for part in text.split(","):
-        name = part.strip()
-        if len(name) >= 2 and name[0] == name[-1] == '"':
-            names.append(name[1:-1].replace('""', '"'))
-        elif name:
-            names.append(name.lower())
-    return names
-
-
 def _resolved_path(text: str) -> tuple[str, ...]:
     """The schemas to look names up in. pg_catalog is looked at in any case; nobody has a schema of his own name."""
-    return tuple(name for name in _names(text) if name != "$user")
+    return tuple(name for name in names_of(text) if name != "$user")
 
 
-_DEFAULT_PATH = _resolved_path(_DEFAULTS["search_path"])
-
-
-def _quoted(name: str) -> str:
-    """An identifier as it must be written to mean `name`."""
-    plain = all(letter == "_" or letter.isdigit() or "a" <= letter <= "z" for letter in name)
-    if name and plain and not name[0].isdigit():
-        return name
-    doubled = name.replace('"', '""')
-    return f'"{doubled}"'
+_DEFAULT_PATH: Final = _resolved_path(_DSQL_KNOWN.defaults["search_path"])
 
 
 def _options(text: str) -> list[tuple[str, str]]:

@@ -14,10 +14,11 @@ from tausql.pgwire import backend
 from tausql.pgwire.backend import Column
 from tausql.pgwire.messages import Bind
 from tausql.pgwire.reader import formats
-from tausql.processor.transaction import StatementView
+from tausql.processor.transaction import StatementView, TransactionMark
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.engine import Execution, Prepared, ResultColumn
+from tausql.sql.expressions.context import Context
 from tausql.sql.statements import Statement
 from tausql.sql.types import Type
 from tausql.sql.types.encoders import decoder, encoder
@@ -175,6 +176,7 @@ class Portal:
 
     __slots__ = (
         "codes",
+        "context",
         "done",
         "execution",
         "name",
@@ -183,6 +185,7 @@ class Portal:
         "shape",
         "size",
         "started",
+        "undo",
         "view",
         "waiting",
     )
@@ -198,6 +201,8 @@ class Portal:
         self.shape: ResultShape | None = None
         self.execution: Execution | None = None
         self.view: StatementView | None = None
+        self.undo: TransactionMark | None = None  # where a statement of several writes is taken back to
+        self.context: Context | None = None
         self.started = False
         self.done = False
         self.waiting: tuple[str, list[Row]] | None = None  # (tag, rows left) of a statement that is not planned
@@ -205,7 +210,7 @@ class Portal:
     def close(self) -> None:
         if self.execution is not None:
             self.execution.close()
-            self.execution = None
+            self.execution = self.context = None
 
 
 def same_columns(old: Sequence[ResultColumn] | None, new: Sequence[ResultColumn] | None) -> bool:

@@ -9,6 +9,9 @@ from typing import Any
 from tausql.processor.carrying import NoteOut
 from tausql.processor.catalogue import Catalogue
 from tausql.processor.commits import Commits
+from tausql.processor.demands import Demands
+from tausql.processor.faults import CommonFaults
+from tausql.processor.held_jobs import HeldJobs
 from tausql.processor.internal import InternalTransaction, InternalTransactions
 from tausql.processor.jobs import Jobs
 from tausql.processor.listener import Listener
@@ -21,6 +24,7 @@ from tausql.processor.sessions import Sessions
 from tausql.processor.settings import ProcessorSettings
 from tausql.processor.snapshots import Snapshots
 from tausql.processor.state import Shared
+from tausql.processor.statistics import StatisticsKeeper
 from tausql.processor.transaction import Transactions
 from tausql.protocol.processor import ClientOut, Load, SessionIn, SessionStart, WatchLoad
 from tausql.rpc.interface import Network, Routes, Sink
@@ -85,6 +89,7 @@ class ProcessorService:
         dialect = settings.sql_dialect
         self.plans = PlanCache(settings.plans_max, dialect)
         self.internal = InternalTransactions(host, transactions, self.catalogue)
+        self.statistics = StatisticsKeeper(host, self.internal, self.catalogue, transactions, self._jobs_entered)
         self._shared = Shared(
             host,
             transactions,
@@ -94,11 +99,17 @@ class ProcessorService:
             SystemProcedures(host, self.internal),
             self.metrics,
             self._jobs_entered,
+            self.internal,
+            self.statistics,
         )
         self.sessions = Sessions(
             self._shared, index, settings.sessions_max, settings.session_seconds_max, self._changed
         )
-        self.jobs = Jobs(host, self.internal, host.name, self.metrics)
+        held = HeldJobs(self.internal) if dialect.testing else None
+        self.jobs = Jobs(host, self.internal, host.name, self.metrics, held)
+        if held is not None:
+            common = CommonFaults(settings.fail_commits_share, settings.fail_commits_with, host.random.random)
+            self._shared.demands = Demands(held, self.jobs.poke, common)
         self._watchers: list[Sink] = []
         self._load_scheduled = False
         self._listener = Listener()
@@ -136,6 +147,7 @@ class ProcessorService:
     def stop(self) -> None:
         self._stopped = True
         self.jobs.stop()
+        self.statistics.stop()
         self._listener.close()
         self.sessions.stop()
         self.placement.stop()
@@ -230,6 +242,7 @@ class ProcessorService:
             self._host.later(WARM_RETRY_SECONDS, self._warm)
         elif not self._stopped:
             self.jobs.start()
+            self.statistics.start()
 
     def _watch_load(self, request: WatchLoad, sink: Sink) -> None:
         self._watchers.append(sink)

@@ -31,7 +31,7 @@ from tausql.pgwire.messages import (
 )
 from tausql.pgwire.reader import FrontendReader
 from tausql.processor.carrying import ENDED, Carried, NoteOut, note_bytes
-from tausql.processor.coroutines import Driver, Wait, turn
+from tausql.processor.coroutines import Bare, Driver, Wait, turn
 from tausql.processor.execution import Executor
 from tausql.processor.extended import ExtendedProtocol
 from tausql.processor.output import ClientGone
@@ -39,11 +39,14 @@ from tausql.processor.reads import StaleSchemaError
 from tausql.processor.restoring import restore_state
 from tausql.processor.simple import SimpleProtocol
 from tausql.processor.state import SessionState, Shared
+from tausql.processor.transaction import Transaction
 from tausql.protocol.adjudicator import Outcome
 from tausql.protocol.errors import Code, SqlError, schema_changed
 from tausql.protocol.processor import CarriedStatement, ClientOut, Resolved, Restore, SessionStart
 from tausql.runtime import logs
+from tausql.runtime.host import Timer
 
+ADMIN = "admin"
 QUEUE_BYTES_MAX = 1 << 20
 TURN_MESSAGES = 128  # of one client worked off before others get their turn
 ACTIVITIES = ("active", "idle", "idle in transaction", "idle in transaction (aborted)")
@@ -65,6 +68,7 @@ class Session:
         "_ended",
         "_executor",
         "_extended",
+        "_idle",
         "_input",
         "_leaving",
         "_on_end",
@@ -106,6 +110,7 @@ class Session:
         self._leaving: SqlError | None = None  # say this and hang up as soon as no transaction is open
         self._ended = False
         self._input: Wait[None] | None = None  # COPY FROM waits for the client
+        self._idle: Timer | None = None  # until an idle session has been idle for too long
         self.state = SessionState(shared, process_id, start.user, start.database, out, self._next_message)
         if notes is not None:
             notes.know(process_id, secret)
@@ -138,7 +143,40 @@ class Session:
                 self._resolve(restore.question), lambda value, error: self._resolved(restore, value, error)
             )
             return
+        if restore is None and start.user != ADMIN:  # admin can always log in
+            self._driver.run(self._admission(start.user), self._admitted)
+            return
         self._greet([] if restore is None else restore.statements)
+
+    async def _admission(self, user: str) -> SqlError | None:
+        """Why a role may not log in, by the catalogue as it is now."""
+        transaction = Transaction(self._shared.transactions, False)
+        role = (await self._shared.catalogue.renewed(transaction)).objects.roles.get(user)
+        if role is None:
+            refused = f'role "{user}" does not exist'
+        elif not role.login:
+            refused = f'role "{user}" is not permitted to log in'
+        else:
+            return None
+        return SqlError(Code.invalid_authorization_specification, refused, severity="FATAL")
+
+    def _admitted(self, refusal: SqlError | None, error: Exception | None) -> None:
+        if self._ended or self.state.output.closed or isinstance(error, ClientGone):
+            self._end(hang_up=False)
+            return
+        if error is not None and not isinstance(error, SqlError):
+            log.error("a role cannot be looked up", session=self.process_id, error=error)
+            self._end(hang_up=True)
+            return
+        found = error if isinstance(error, SqlError) else refusal
+        if found is not None:
+            self.state.output.add(backend.error_response(found))
+            self._end(hang_up=True)
+            return
+        self._greet([])
+        if self._queue:  # a client that did not wait for it
+            self._began = self._shared.host.monotonic()
+            self._driver.run(self._work(), self._worked)
 
     def _greet(self, statements: list[CarriedStatement]) -> None:
         state = self.state
@@ -188,6 +226,9 @@ class Session:
         self._shared.metrics.bytes_in += size
         if not messages:
             return
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
         queue = self._queue
         if queue is None:
             queue = self._queue = deque(messages)
@@ -278,6 +319,7 @@ class Session:
         queue = self._queue
         assert queue is not None
         output = self.state.output
+        parameters = self.state.parameters
         extended = self._extended
         worked = 0
         while queue:
@@ -299,7 +341,10 @@ class Session:
                     if not extended.bind_at_once(message):
                         await extended.bind(message)
                 elif isinstance(message, Execute):
-                    await extended.execute(message)
+                    if parameters.statement_ms:
+                        await self._timed(extended.execute(message), parameters.statement_ms)
+                    else:
+                        await extended.execute(message)
                 elif isinstance(message, Parse):
                     if not extended.parse_at_once(message):
                         await extended.parse(message)
@@ -339,13 +384,29 @@ class Session:
 
     async def _query(self, message: Query) -> None:
         state = self.state
+        milliseconds = state.parameters.statement_ms
         try:
-            await self._simple.run(message.sql)
+            if milliseconds:
+                await self._timed(self._simple.run(message.sql), milliseconds)
+            else:
+                await self._simple.run(message.sql)
         except ClientGone:
             raise
         except Exception as error:
             self._report(error)
         state.ready()
+
+    async def _timed(self, statement: Bare[None], milliseconds: int) -> None:
+        """statement_timeout: as if the user had cancelled it by then. A commit under way goes on."""
+        timer = self._shared.host.later(milliseconds / 1000, self._too_long)
+        try:
+            await statement
+        finally:
+            timer.cancel()
+
+    def _too_long(self) -> None:
+        if self._driver.suspended and not self.state.block.committing:
+            self._driver.interrupt(SqlError(Code.query_canceled, "canceling statement due to statement timeout"))
 
     async def _sync(self) -> None:
         """The end of a pipeline: commit what it did outside a block."""
@@ -446,8 +507,19 @@ class Session:
         if self.state.output.due:
             self.state.output.flush()
         self._resume_reading()
+        parameters = self.state.parameters
+        if parameters.idle_block_ms or parameters.idle_ms:
+            self._time_idleness()
         if self._leaving is not None:
             self._leave_if_idle()
+
+    def _time_idleness(self) -> None:
+        """idle_in_transaction_session_timeout, idle_session_timeout: hang up after that long without a message."""
+        in_block = self.state.block.in_block
+        parameters = self.state.parameters
+        milliseconds = parameters.idle_block_ms if in_block else parameters.idle_ms
+        if milliseconds:
+            self._idle = self._shared.host.later(milliseconds / 1000, lambda: self.stop(_idle_too_long(in_block)))
 
     def _resume_reading(self) -> None:
         self._queued_bytes = 0
@@ -468,6 +540,9 @@ class Session:
         if self._ended:
             return
         self._ended = True
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
         if self._queue is not None:
             self._queue.clear()
         self.state.block.rollback()
@@ -484,3 +559,11 @@ class Session:
         before they end: a collection that would find them may be a million sessions away. So the circles are cut."""
         self._extended.let_go()
         self.state.let_go()
+
+
+def _idle_too_long(in_block: bool) -> SqlError:
+    if in_block:
+        code, what = Code.idle_in_transaction_session_timeout, "idle-in-transaction"
+    else:
+        code, what = Code.idle_session_timeout, "idle-session"
+    return SqlError(code, f"terminating connection due to {what} timeout", severity="FATAL")

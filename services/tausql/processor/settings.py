@@ -76,6 +76,13 @@ class ProcessorSettings(ServiceSettings):
         "retries can be tested. Never where there is data that matters.",
     )
 
+    fail_commits_share: float = Field(
+        default=0.0, ge=0, le=1, description="With `testing`: this share of all commits fails, at random."
+    )
+    fail_commits_with: Literal["OC000", "OC001", "unknown"] = Field(
+        default="OC000", description="With `testing`: what they fail with; `unknown` is 40003, and they do commit."
+    )
+
     @property
     def sql_dialect(self) -> Dialect:
         return Dialect(self.dialect, self.extensions, self.lenient, self.testing)

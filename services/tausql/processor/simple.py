@@ -12,12 +12,14 @@ from tausql.pgwire import backend
 from tausql.processor.copying import run_copy
 from tausql.processor.execution import Executor, is_lookup_error
 from tausql.processor.portals import Portal, PreparedStatement, ResultShape
+from tausql.processor.prepared_by_name import bound
 from tausql.processor.state import SessionState
 from tausql.processor.utilities import ends_failed_block, run_utility
-from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.errors import Code, SqlError, schema_changed
 from tausql.sql.statements import Statement
 
 KEPT_MAX = 256
+REBASES_MAX = 3  # a statement alone in its transaction is run again that often where the schema has been changed
 
 
 class SimpleProtocol:
@@ -61,7 +63,7 @@ class SimpleProtocol:
         path = parameters.search_path
         began = shared.host.monotonic()
         try:
-            simple = shared.plans.simple(sql, snapshot, path, shared.system, parameters.format)
+            simple = shared.plans.simple(sql, snapshot, path, shared.system, parameters.format, parameters.disabled)
         except SqlError as error:
             if is_lookup_error(error):
                 return None  # the schema at hand may be old: the long way will see
@@ -70,6 +72,8 @@ class SimpleProtocol:
             return None
         shared.metrics.plan_seconds.observe(shared.host.monotonic() - began)
         statement, plan, params = simple
+        if block.extended and "as_of" in statement.options:
+            return None  # the schema at hand is not the one of then
         prepared = self._kept.get(id(plan))
         if prepared is None or prepared.plan is not plan:
             prepared = PreparedStatement("", statement, plan.parameter_types)
@@ -90,37 +94,62 @@ class SimpleProtocol:
                 number = len(prepared.plan.parameter_types)
                 raise SqlError(Code.undefined_parameter, f"there is no parameter ${number}")
             await self._planned(prepared, [], last)
+        elif statement.kind == "execute":
+            await self._planned(*await bound(self._state, self._executor, statement), last)
         elif statement.kind == "copy":
             tag = await run_copy(self._state, self._executor, statement)
             await self._complete(tag, last)
         else:
-            answer = await run_utility(self._state, self._executor, statement, last)
-            if answer.columns is not None:
-                codes = (0,) * len(answer.columns)
-                shape = ResultShape(answer.columns, codes, self._state.parameters.format)
-                self._state.output.add(shape.description)
-                self._state.output.add(shape.encode(answer.rows))
-            await self._complete(answer.tag, last)
+            left = REBASES_MAX if statement.is_ddl else 0
+            while not await self._utility(statement, last, left):
+                left -= 1
+
+    async def _utility(self, statement: Statement, last: bool, left: int) -> bool:
+        """Run and answer it. False: it is to be run again, on the schema of by then; `left`: how often."""
+        answer = await run_utility(self._state, self._executor, statement, last)
+        rows = b""
+        if answer.columns is not None:
+            codes = (0,) * len(answer.columns)
+            shape = ResultShape(answer.columns, codes, self._state.parameters.format)
+            rows = shape.description + shape.encode(answer.rows)
+        return await self._committed(rows + backend.command_complete(answer.tag), last, left)
 
     async def _planned(self, prepared: PreparedStatement, params: list[Any], last: bool) -> None:
         state = self._state
-        plan = prepared.plan
-        assert plan is not None
-        portal = Portal("", prepared, params, ())
-        if plan.columns is not None:
-            portal.shape = prepared.shape(plan.columns, (), state.parameters.format)
-        _, sent, tag = await self._executor.run(portal, 0, describe=True)
-        complete = (
-            backend.command_complete_count("SELECT", sent) if plan.kind == "query" else backend.command_complete(tag)
-        )
-        if last and not state.block.in_block and not state.block.commit_nothing():
-            await state.block.commit(complete, True)
-        state.output.add(complete)
+        left = REBASES_MAX
+        while True:
+            plan = prepared.plan
+            assert plan is not None
+            portal = Portal("", prepared, params, ())
+            if plan.columns is not None:
+                portal.shape = prepared.shape(plan.columns, (), state.parameters.format)
+                left = 0  # rows have been sent
+            _, sent, tag = await self._executor.run(portal, 0, describe=True)
+            if plan.kind == "query":
+                complete = backend.command_complete_count("SELECT", sent)
+            else:
+                complete = backend.command_complete(tag)
+            if await self._committed(complete, last, left):
+                return
+            left -= 1
+            await self._executor.plan(prepared)
+            if prepared.plan is None or prepared.plan.parameter_types != plan.parameter_types:
+                raise schema_changed()
 
     async def _complete(self, tag: str, last: bool) -> None:
-        """Commit if this was the last statement of an implicit transaction; then say so."""
+        await self._committed(backend.command_complete(tag), last, 0)
+
+    async def _committed(self, answer: bytes, last: bool, left: int) -> bool:
+        """Commit if this was the last statement of an implicit transaction; then answer. False: the schema has been
+        changed meanwhile, and the statement, alone in its transaction, may be run again."""
         block = self._state.block
-        complete = backend.command_complete(tag)
         if last and not block.in_block and not block.commit_nothing():
-            await block.commit(complete, True)
-        self._state.output.add(complete)
+            try:
+                await block.commit(answer, True)
+            except SqlError:
+                if left <= 0 or not block.outdated:
+                    raise
+                self._state.shared.metrics.replans += 1
+                return False
+        self._state.output.add(answer)
+        return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from tausql.pgwire import backend
@@ -10,15 +10,21 @@ from tausql.pgwire.messages import FrontendMessage
 from tausql.processor.block import Block
 from tausql.processor.carrying import Carried
 from tausql.processor.catalogue import Catalogue
+from tausql.processor.demands import Demands
+from tausql.processor.faults import Faults
+from tausql.processor.internal import InternalTransactions
 from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.output import ClientGone, Output
-from tausql.processor.parameters import SessionParameters
+from tausql.processor.parameters import Known, SessionParameters
 from tausql.processor.portals import Portal, PreparedStatement
 from tausql.processor.reg_names import RegNames
+from tausql.processor.sequences import SequenceStore, SessionSequences
+from tausql.processor.statistics import StatisticsKeeper
 from tausql.processor.transaction import EPOCH_2000_MICROS, Transactions
 from tausql.protocol.errors import Code, SqlError
 from tausql.protocol.processor import ClientOut
 from tausql.runtime.host import Host
+from tausql.sql.catalogue.objects import Objects
 from tausql.sql.engine import ResultColumn
 from tausql.sql.expressions.context import Context, SessionFacts
 from tausql.sql.plans import PlanCache
@@ -49,13 +55,17 @@ class Shared:
     __slots__ = (
         "catalogue",
         "clock",
+        "demands",
         "host",
+        "known",
         "metrics",
         "on_jobs",
         "plans",
         "procedures",
         "random",
         "random_bytes",
+        "sequences",
+        "statistics",
         "system",
         "transactions",
     )
@@ -70,8 +80,12 @@ class Shared:
         procedures: Procedures | None,
         metrics: ProcessorMetrics,
         on_jobs: Callable[[], None],
+        internal: InternalTransactions,
+        statistics: StatisticsKeeper,
     ) -> None:
         self.host = host
+        self.statistics = statistics
+        self.sequences = SequenceStore(internal)
         latest = transactions.snapshots.latest
         self.clock: Callable[[], int] = lambda: latest() - EPOCH_2000_MICROS
         self.random: Callable[[], float] = host.random.random
@@ -80,6 +94,8 @@ class Shared:
         self.transactions = transactions
         self.catalogue = catalogue
         self.plans = plans
+        self.known = Known(plans.dialect)
+        self.demands: Demands | None = None  # where things go wrong on demand
         self.system = system
         self.metrics = metrics
         self.on_jobs = on_jobs
@@ -93,6 +109,7 @@ class SessionState:
 
     __slots__ = (
         "_facts",
+        "_sequences",
         "block",
         "carried",
         "database",
@@ -122,7 +139,7 @@ class SessionState:
         self.user = user
         self.database = database
         self.next_message = next_message
-        self.parameters = SessionParameters(user)
+        self.parameters = SessionParameters(user, shared.known)
         self.output = Output(out, shared.metrics)
         self.prepared: dict[str, PreparedStatement] = {}
         self.statement_characters = 0
@@ -135,37 +152,70 @@ class SessionState:
             shared.metrics,
             self._close_portals,
             shared.on_jobs,
+            shared.plans.dialect.extensions,
         )
+        if shared.demands is not None:
+            self.block.faults = Faults(shared.demands.common)
         self.carried: Carried | None = None  # what a frontend of another process is told; None: there is none
         self._facts: SessionFacts | None = None
-        names = RegNames(shared.catalogue, self.block, self.parameters, shared.system)
+        self._sequences: SessionSequences | None = None
+        names = RegNames(shared.catalogue, self.block, self.parameters)
         self.parameters.format.resolve_reg = names.resolve
         self.parameters.format.name_reg = names.name
 
     def let_go(self) -> None:
         """Nothing of the session runs any more: cut the circles its parts know each other in."""
         self.next_message = _nobody
+        self._facts = None
         self.block.let_go()
         format = self.parameters.format
         format.resolve_reg = format.name_reg = None
+
+    def sequences(self) -> SessionSequences:
+        """What the session knows of sequences: most sessions never ask."""
+        sequences = self._sequences
+        if sequences is None:
+            sequences = self._sequences = SessionSequences(self.shared.sequences, self.shared.catalogue, self)
+        return sequences
 
     def facts(self) -> SessionFacts:
         """What functions like current_user and current_setting() are told."""
         facts = self._facts
         parameters = self.parameters
-        if facts is None or facts.search_path is not parameters.search_path:
+        user = parameters.role or self.user
+        if facts is None or facts.search_path is not parameters.search_path or facts.user != user:
             facts = self._facts = SessionFacts(
-                user=self.user,
+                user=user,
                 session_user=self.user,
                 database=self.database,
                 search_path=parameters.search_path,
                 settings=parameters.values,
                 pid=self.process_id,
+                set_config=self.set_config,
             )
         return facts
 
+    def set_parameter(self, name: str, value: str | Sequence[str] | None, local: bool, listed: bool = False) -> None:
+        """SET, in the present transaction. Raises what `SessionParameters.set` does; for a role that cannot be taken
+        on 22023 or 42501."""
+        parameters = self.parameters
+        parameters.check_settable(name, local)
+        if name.lower() == "role" and isinstance(value, str) and value.lower() != "none":
+            catalogue = self.shared.catalogue
+            snapshot = catalogue.at_hand(self.block.transaction) or catalogue.shared
+            if snapshot is not None:
+                check_role(snapshot.objects, self.user, value)
+        parameters.set(name, value, local, listed)
+
+    def set_config(self, name: str, value: str | None, local: bool) -> str:
+        """set_config(): the value as SHOW tells it."""
+        self.block.current()
+        self.set_parameter(name, value, local, listed=True)
+        return self.parameters.show(name)[1]
+
     def notice(self, notice: SqlError) -> None:
-        self.output.add(backend.notice_response(notice))
+        if self.parameters.wants(notice.severity):
+            self.output.add(backend.notice_response(notice))
 
     def ready(self) -> None:
         """ReadyForQuery, after word of parameters that have changed."""
@@ -273,12 +323,43 @@ class SessionState:
             transaction.open_marks.discard(view.mark)
         portal.close()
 
+    def close_portals_after(self, number: int) -> None:
+        """Those opened by statements after that number: a savepoint has been gone back to."""
+        for name, portal in list(self.portals.items()):
+            if portal.view is not None and portal.view.mark > number:
+                self.drop_portal(name)
+
     def _close_portals(self) -> None:
+        if self._sequences is not None:
+            self._sequences.transaction_ended()
         if self.portals:
             portals, self.portals = self.portals, {}
             self.portal_bytes = 0
             for portal in portals.values():
                 portal.close()
+
+
+def check_role(objects: Objects, session_user: str, name: str) -> None:
+    """Whether the session's user may take on that role. Raises 22023 for one that is not there, 42501 for one that he
+    is no member of."""
+    role = objects.roles.get(name)
+    if role is None:
+        raise SqlError(Code.invalid_parameter_value, f'role "{name}" does not exist')
+    own = objects.roles.get(session_user)
+    if name == session_user or (own is not None and own.superuser):
+        return
+    seen: set[int] = set()
+    waiting = [own.oid] if own is not None else []
+    while waiting:
+        oid = waiting.pop()
+        member = objects.roles_by_oid.get(oid)
+        if member is None or oid in seen:
+            continue
+        if oid == role.oid:
+            return
+        seen.add(oid)
+        waiting += [membership.role for membership in member.member_of if membership.set_option]
+    raise SqlError(Code.insufficient_privilege, f'permission denied to set role "{name}"')
 
 
 async def _nobody() -> FrontendMessage:

@@ -11,22 +11,26 @@ adjudicator only knows what changed *after* tau_start), so its versions are chec
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from typing import NamedTuple
 
-from tausql.processor.buffer import WriteBuffer
+from tausql.processor.buffer import Tables, WriteBuffer
 from tausql.processor.commits import TRANSACTION_SECONDS_MAX, Announce, Commits
 from tausql.processor.coroutines import Resolved, Wait
 from tausql.processor.gathering import Gathering
 from tausql.processor.overlay import Entry, FetchOverlay, RowOverlay, Source, StoredScanner
+from tausql.processor.partial_totals import OwnTotals, StoredTotals, as_rows
 from tausql.processor.reads import Reads, StaleSchemaError, too_old
 from tausql.processor.rows_elsewhere import are_lacking, completed
 from tausql.processor.snapshots import Snapshots
-from tausql.processor.usage import size_of
+from tausql.processor.usage import ROW_BYTES_MIN, size_of
 from tausql.protocol.errors import schema_changed
 from tausql.protocol.storage import Page, Read, Rows, Scan, SchemaVersions
 from tausql.protocol.tau import micros_of
+from tausql.protocol.totals import Aggregation
 from tausql.runtime.host import Host
 from tausql.sql.access import Scanner
 from tausql.sql.catalogue.descriptors import GLOBAL_RELATION, Snapshot
+from tausql.sql.execution.referential import Deferred
 
 EPOCH_2000_MICROS = 946_684_800_000_000  # of PostgreSQL's timestamps, since the Unix epoch
 
@@ -36,13 +40,28 @@ Versions = tuple[tuple[int, int], ...]  # (relation, version) pairs a plan was m
 class Transactions:
     """What transactions are made of: shared by all sessions of a processor."""
 
-    __slots__ = ("commits", "host", "reads", "snapshots")
+    __slots__ = ("commits", "host", "reads", "snapshots", "written")
 
     def __init__(self, host: Host, snapshots: Snapshots, reads: Reads, commits: Commits) -> None:
         self.host = host
         self.snapshots = snapshots
         self.reads = reads
         self.commits = commits
+        self.written: dict[int, int] = {}  # table -> rows changed here since it was last analysed
+
+
+class TransactionMark(NamedTuple):
+    """What a transaction was like at a savepoint. `tables` None: it had written nothing."""
+
+    number: int  # of the newest statement then
+    tables: Tables | None
+    used: frozenset[Versions]
+    unverified: frozenset[Versions]
+    changes: frozenset[int]
+    ddl: int
+    dml: int
+    catalogue: Snapshot | None
+    deferred: Deferred | None
 
 
 class Transaction:
@@ -53,12 +72,15 @@ class Transaction:
         "_parts",
         "_unverified",
         "_used",
+        "as_of",
         "block",
         "buffer",
         "catalogue",
         "changes",
         "ddl",
+        "deferred",
         "dml",
+        "executed",
         "number",
         "open_marks",
         "read_bytes",
@@ -73,6 +95,7 @@ class Transaction:
         self.block = block
         self.read_only = read_only
         self.tau_start = 0  # 0 = no snapshot taken yet
+        self.as_of = ""  # the instant in the past it was told to read at
         self.tau_commit = 0
         self._expires = 0.0
         self.started_us = 0  # microseconds since 2000: what now() says; 0 = nobody has asked yet
@@ -84,7 +107,9 @@ class Transaction:
         self.changes: set[int] = set()  # relations whose schema this transaction changes
         self.ddl = 0
         self.dml = 0
+        self.executed = 0  # statements of the client's
         self.read_bytes = 0  # what storage has sent
+        self.deferred: Deferred | None = None  # constraints to be checked before the commit
         self.catalogue: Snapshot | None = None  # pinned where the shared one does not fit tau_start
 
     def take_snapshot(self) -> int:
@@ -147,6 +172,45 @@ class Transaction:
             buffer.oldest_mark = min(self.open_marks) if self.open_marks else self.number
         return buffer
 
+    def mark(self, before: Tables | None) -> TransactionMark:
+        """What `back_to` takes it back to. `before`: the tables of an earlier mark, which are shared where they fit."""
+        return TransactionMark(
+            self.number,
+            None if self.buffer is None else self.buffer.tables(before),
+            frozenset(self._used),
+            frozenset(self._unverified),
+            frozenset(self.changes),
+            self.ddl,
+            self.dml,
+            self.catalogue,
+            None if self.deferred is None else self.deferred.copy(),
+        )
+
+    def back_to(self, mark: TransactionMark) -> None:
+        """Undo what was written since. Statement numbers go on: no two statements share one."""
+        if mark.tables is None:
+            self.buffer = None
+        elif self.buffer is not None:
+            self.buffer.back_to(mark.tables)
+        self._used, self._unverified, self.changes = set(mark.used), set(mark.unverified), set(mark.changes)
+        self.ddl, self.dml, self.catalogue = mark.ddl, mark.dml, mark.catalogue
+        self.deferred = None if mark.deferred is None else mark.deferred.copy()
+
+    def deferred_constraints(self) -> Deferred:
+        if self.deferred is None:
+            self.deferred = Deferred()
+        return self.deferred
+
+    async def check_deferred(self, only: frozenset[int] | None = None) -> None:
+        """Check what was put off: all of it, or that of some foreign keys. Raises SqlError 23503."""
+        deferred = self.deferred
+        if deferred is None or not deferred.events:
+            return
+        try:
+            await deferred.finish(self.statement((), True), only)
+        except StaleSchemaError:
+            raise schema_changed() from None
+
     @property
     def changed_anything(self) -> bool:
         return bool(self.changes) or (self.buffer is not None and not self.buffer.empty)
@@ -158,6 +222,8 @@ class Transaction:
         if buffer is None or buffer.empty:
             return
         self.check_age()
+        if self.deferred is not None:
+            await self.check_deferred()
         tau_start = self.take_snapshot()
         if self._unverified:
             await self._verify()
@@ -167,6 +233,9 @@ class Transaction:
             self.changes.add(GLOBAL_RELATION)
             schema |= self.changes
         self.tau_commit = await self._parts.commits.commit(tau_start, buffer, schema, self.changes, announce)
+        written, changed = self._parts.written, buffer.row_relations
+        for relation in changed:
+            written[relation] = written.get(relation, 0) + buffer.rows // len(changed)
 
     async def _verify(self) -> None:
         merged: dict[int, int] = {}
@@ -192,6 +261,26 @@ class StatementView:
         self._versions = versions
         self.mark = mark  # it sees own writes of lower numbers, and writes with this one
         self.wrote = False
+
+    def beside(self) -> StatementView:
+        """A view that also sees what has been written so far, while this one goes on reading what it saw."""
+        transaction = self._transaction
+        transaction.number += 1
+        self.wrote = True  # or is about to, through the other
+        return StatementView(transaction, self._versions, transaction.number)
+
+    def later(self) -> StatementView:
+        """A view that also sees what this one has written so far; reads of this one are over."""
+        transaction = self._transaction
+        transaction.number += 1
+        if transaction.buffer is not None:
+            marks = transaction.open_marks
+            transaction.buffer.oldest_mark = min(marks) if marks else transaction.number
+        return StatementView(transaction, self._versions, transaction.number)
+
+    def deferred(self) -> Deferred:
+        """The transaction's deferred constraints."""
+        return self._transaction.deferred_constraints()
 
     # reads
 
@@ -220,7 +309,17 @@ class StatementView:
         return values
 
     def scan(self, relation: int, scan: Scan) -> Scanner:
+        if scan.aggregation is not None:
+            return self._totals(scan, scan.aggregation)
         return self._scanner(self, relation, scan)
+
+    def _totals(self, scan: Scan, aggregation: Aggregation) -> Scanner:
+        buffer = self._transaction.buffer
+        if buffer is not None and buffer.has_images:
+            own = buffer.visible_in(scan.low, scan.high, self.mark)
+            if own:
+                return OwnTotals(RowOverlay(self, as_rows(scan), own), aggregation)
+        return StoredTotals(self, scan, aggregation)
 
     async def scan_many(self, relation: int, scans: Sequence[Scan]) -> list[list[Entry]]:
         gathering = Gathering(self._read)
@@ -263,6 +362,12 @@ class StatementView:
         transaction = self._transaction
         transaction.count_rows_elsewhere(len(keys))
         return await self.values(keys)
+
+    def usage(self) -> tuple[int, int]:
+        transaction = self._transaction
+        buffer = transaction.buffer
+        images = buffer.images() if buffer is not None else ()
+        return transaction.read_bytes, sum(max(len(value or b""), ROW_BYTES_MIN) for _, value in images)
 
     # writes
 

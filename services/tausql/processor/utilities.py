@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tausql.pgwire import backend
-from tausql.processor.execution import Executor, view_of
+from tausql.processor.analyzing import run_analyze
+from tausql.processor.constraints import set_constraints
+from tausql.processor.execution import Executor
+from tausql.processor.parameters import not_settable
+from tausql.processor.past import read_at
 from tausql.processor.portals import Row
-from tausql.processor.reads import StaleSchemaError
+from tausql.processor.prepared_by_name import prepare
+from tausql.processor.schema_changes import change_schema
 from tausql.processor.state import SessionState
-from tausql.protocol.errors import Code, SqlError, not_supported, schema_changed
-from tausql.sql.ddl import DdlResult, execute
+from tausql.processor.table_from_query import create_table_from_query
+from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.engine import ResultColumn
 from tausql.sql.statements import Statement
-from tausql.sql.types.builtin import TEXT
-
-DDL_ATTEMPTS_MAX = 3
+from tausql.sql.types import Type
+from tausql.sql.types.builtin import BOOL, TEXT, VOID
 
 
 class Answer(NamedTuple):
@@ -42,34 +46,43 @@ def columns_of(state: SessionState, statement: Statement) -> tuple[ResultColumn,
         if name == "all":
             return text_columns(*_SHOW_ALL)
         return text_columns(state.parameters.show(name)[0])
-    if statement.kind == "set_config":
-        return text_columns(statement.options["label"])
-    if statement.kind == "create_index" and statement.options.get("async"):
+    if statement.kind in ("create_index", "alter_table") and statement.options.get("async"):
         return text_columns("job_id")
+    if statement.kind == "testing":
+        type_ = BOOL if statement.options["name"] == "jobs_held" else VOID
+        return (ResultColumn(statement.options["label"], type_, -1, 0, 0),)
     if statement.kind == "call" and state.shared.procedures is not None:
         return state.shared.procedures.columns(statement)
     return None
 
 
 def ends_failed_block(statement: Statement | None) -> bool:
-    """COMMIT and ROLLBACK are all that a failed transaction block takes."""
-    return statement is not None and statement.kind in ("commit", "rollback")
+    """COMMIT, ROLLBACK and ROLLBACK TO are all that a failed transaction block takes."""
+    return statement is not None and statement.kind in ("commit", "rollback", "rollback_to")
 
 
-async def run_utility(state: SessionState, executor: Executor, statement: Statement, last: bool) -> Answer:
-    """Run a statement that is not planned; `last`: the client's request ends with it. Raises SqlError."""
+async def run_utility(
+    state: SessionState, executor: Executor, statement: Statement, last: bool, params: Sequence[Any] = ()
+) -> Answer:
+    """Run a statement that is not planned; `last`: the client's request ends with it; `params`: of CALL. Raises
+    SqlError."""
     kind = statement.kind
     if kind in ("begin", "commit", "rollback"):
         return await _transaction_control(state, statement, last)
+    if kind == "rollback_to":
+        state.close_portals_after(state.block.back_to(statement.options["name"]))
+        return Answer("ROLLBACK")
     state.block.check_usable()
     state.shared.metrics.statements["ddl" if statement.is_ddl else "utility"] += 1
     statement.refuse()
     if statement.is_ddl:
-        return await _ddl(state, executor, statement)
+        result = await change_schema(state, executor, statement)
+        rows: list[Row] = [] if result.job_id is None else [[result.job_id]]
+        return Answer(result.tag, columns_of(state, statement), rows)
+    if kind == "table_from_query":
+        return Answer(await create_table_from_query(state, executor, statement))
     if kind == "set":
         return _set(state, statement)
-    if kind == "set_config":
-        return _set_config(state, statement)
     if kind == "show":
         return _show(state, statement)
     if kind == "reset":
@@ -77,15 +90,30 @@ async def run_utility(state: SessionState, executor: Executor, statement: Statem
         state.parameters.reset(statement.options["name"])
         return Answer("RESET")
     if kind == "set_constraints":
+        await set_constraints(state, statement)
         return Answer("SET CONSTRAINTS")
     if kind == "deallocate":
         return _deallocate(state, statement)
     if kind == "analyze":
-        if state.block.in_block:
-            raise SqlError(Code.active_sql_transaction, "ANALYZE cannot run inside a transaction block")
+        await run_analyze(state, statement)
         return Answer("ANALYZE")
     if kind == "call":
-        return await _call(state, executor, statement)
+        return await _call(state, executor, statement, params)
+    if kind == "savepoint":
+        state.block.savepoint(statement.options["name"])
+        return Answer(statement.tag)
+    if kind == "release":
+        state.block.release(statement.options["name"])
+        return Answer(statement.tag)
+    if kind == "prepare":
+        await prepare(state, executor, statement)
+        return Answer(statement.tag)
+    if kind == "execute":
+        raise not_supported("EXECUTE not supported in the extended protocol")
+    if kind == "testing":
+        return await _demand(state, statement)
+    if kind in ("nothing", "lock_table", "discard"):
+        return _harmless(state, statement)
     raise not_supported(f"unsupported statement: {statement.tag.title().replace(' ', '') or kind}")
 
 
@@ -96,9 +124,12 @@ async def _transaction_control(state: SessionState, statement: Statement, last: 
         isolation = statement.options.get("isolation")
         if isolation not in (None, "REPEATABLE READ"):
             raise not_supported(f"Unsupported isolation level: {isolation}")
-        warning = block.begin(bool(statement.options.get("read_only")))
+        warning = block.begin(statement.options.get("read_only"))
         if warning is not None:
             state.notice(warning)
+        elif "as_of" in statement.options:
+            read_at(block, statement.options["as_of"], state.shared.clock(), state.parameters.format)
+            state.parameters.read_only(True)
         return Answer(statement.tag)
     if not block.in_block:
         state.notice(
@@ -127,24 +158,75 @@ def _set(state: SessionState, statement: Statement) -> Answer:
                 severity="WARNING",
             )
         )
+    if "modes" in options:
+        return _set_modes(state, statement)
     state.block.current()  # SET is part of a transaction
-    state.parameters.set(name, options["value"], local)
+    if name == "session_authorization" and statement.dialect.lenient and options["value"] in (None, state.user):
+        return Answer("SET")  # it never was another
+    state.set_parameter(name, options["value"], local)
     return Answer("SET")
 
 
-def _set_config(state: SessionState, statement: Statement) -> Answer:
-    """SET as a function: answers the value as SHOW would. Unlike SET LOCAL it says nothing outside a transaction."""
+def _set_modes(state: SessionState, statement: Statement) -> Answer:
+    """SET TRANSACTION and SET SESSION CHARACTERISTICS AS TRANSACTION. The second one with the one isolation level there
+    is changes nothing, and drivers send it; the rest is refused unless the cluster is lenient."""
     options = statement.options
-    state.block.current()
     name: str = options["name"]
-    state.parameters.set(name, options["value"], options["local"])
-    return Answer("SELECT 1", text_columns(options["label"]), [[state.parameters.show(name)[1]]])
+    modes: dict[str, Any] | None = options["modes"]
+    if modes is None:  # SET TRANSACTION SNAPSHOT
+        raise not_settable(name)
+    isolation = modes.get("isolation")
+    only_isolation = modes.get("read_only") is None and modes.get("deferrable") is None
+    lenient = statement.dialect.lenient
+    if not lenient and not (name == "SESSION CHARACTERISTICS" and only_isolation):
+        raise not_settable(name)
+    if isolation not in (None, "REPEATABLE READ"):
+        raise not_supported(f"Unsupported isolation level: {isolation}")
+    block = state.block
+    block.current()
+    read_only = modes.get("read_only")
+    if name == "SESSION CHARACTERISTICS":
+        if read_only is not None:
+            state.parameters.set("default_transaction_read_only", "on" if read_only else "off", False)
+    elif not block.in_block:
+        message = "SET TRANSACTION can only be used in transaction blocks"
+        state.notice(SqlError(Code.no_active_sql_transaction, message, severity="WARNING"))
+    elif read_only is not None:
+        block.access_mode(read_only)
+    return Answer("SET")
+
+
+async def _demand(state: SessionState, statement: Statement) -> Answer:
+    """What is to go wrong: only with `tausql.testing`."""
+    demands, faults = state.shared.demands, state.block.faults
+    if demands is None or faults is None:
+        raise not_supported("tausql.testing is off")
+    value = await demands.answer(faults, statement)
+    if statement.options["name"] == "fail_next_commit" and state.carried is not None:
+        state.carried.stay("its commits fail on demand")
+    return Answer(statement.tag, columns_of(state, statement), [[value]])
+
+
+def _harmless(state: SessionState, statement: Statement) -> Answer:
+    """What tools send and nothing here needs: only with `tausql.lenient`."""
+    if statement.kind == "lock_table":
+        if not state.block.in_block:
+            raise SqlError(Code.no_active_sql_transaction, "LOCK TABLE can only be used in transaction blocks")
+    elif statement.kind == "discard":
+        if state.block.in_block and statement.options["all"]:
+            raise SqlError(Code.active_sql_transaction, "DISCARD ALL cannot run inside a transaction block")
+        if statement.options["all"]:
+            state.block.current()
+            state.parameters.reset("role")
+            state.parameters.reset("all")
+            state.drop_statements()
+    return Answer(statement.tag)
 
 
 def _show(state: SessionState, statement: Statement) -> Answer:
     name: str = statement.options["name"]
     if name == "all":
-        rows: list[Row] = [[shown, value, ""] for shown, value in state.parameters.all()]
+        rows: list[Row] = [list(row) for row in state.parameters.all()]
         return Answer("SHOW", text_columns(*_SHOW_ALL), rows)
     shown, value = state.parameters.show(name)
     return Answer("SHOW", text_columns(shown), [[value]])
@@ -152,46 +234,27 @@ def _show(state: SessionState, statement: Statement) -> Answer:
 
 def _deallocate(state: SessionState, statement: Statement) -> Answer:
     name: str | None = statement.options["name"]
-    if name is not None:
+    dialect = statement.dialect
+    if name is not None and not (dialect.extensions or dialect.lenient):
         raise not_supported("unsupported statement: Deallocate", hint="DEALLOCATE ALL is supported.")
+    if name is not None:
+        state.statement(name)
+        state.drop_statement(name)
+        return Answer("DEALLOCATE")
     state.drop_statements()
     return Answer("DEALLOCATE ALL")
 
 
-async def _ddl(state: SessionState, executor: Executor, statement: Statement) -> Answer:
-    block = state.block
-    block.check_ddl(statement.tag)
-    transaction = block.current()
-    transaction.check_age()
-    catalogue = state.shared.catalogue
-    # A schema change is rare and relies on the whole schema: it is looked up afresh, not after the first failure.
-    snapshot = await catalogue.renewed(transaction)
-    for _ in range(DDL_ATTEMPTS_MAX):
-        view = view_of(transaction, snapshot)
-        try:
-            result: DdlResult = await execute(statement, view, snapshot, executor.context([]))
-            break
-        except StaleSchemaError:
-            if view.wrote:
-                raise schema_changed() from None
-            transaction.forget(((0, snapshot.version),))
-            snapshot = await catalogue.renewed(transaction)
-    else:
-        raise schema_changed()
-    transaction.catalogue = None  # the next statement of this transaction sees what it changed
-    for notice in result.notices:
-        state.notice(notice)
-    if result.jobs_entered:
-        block.jobs_entered()
-    rows: list[Row] = [] if result.job_id is None else [[result.job_id]]
-    return Answer(result.tag, columns_of(state, statement), rows)
+def parameters_of(statement: Statement | None) -> tuple[Type, ...]:
+    """The types of the parameters that such a statement takes: text, where it takes any."""
+    return () if statement is None else (TEXT,) * statement.options.get("parameters", 0)
 
 
-async def _call(state: SessionState, executor: Executor, statement: Statement) -> Answer:
+async def _call(state: SessionState, executor: Executor, statement: Statement, params: Sequence[Any]) -> Answer:
     procedures = state.shared.procedures
     if procedures is None:
         raise not_supported("unsupported statement: Call")
     if state.block.in_block:
         raise SqlError(Code.active_sql_transaction, "CALL cannot run inside a transaction block")
-    rows: list[list[Any]] = await procedures.call(statement, executor.context([]))
+    rows: list[list[Any]] = await procedures.call(statement, executor.context(list(params)))
     return Answer("CALL", procedures.columns(statement), rows)

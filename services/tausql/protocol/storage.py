@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
 from tausql.protocol.crossbar import Cursor
+from tausql.protocol.totals import Aggregation
 from tausql.rpc.interface import Channel, Stream
 
 
@@ -48,6 +50,14 @@ class Scan(msgspec.Struct, array_like=True, gc=False):
     projection: tuple[int, ...] | None = None
     fetch: bool = False
     page_rows: int = 1000
+    aggregation: Aggregation | None = None
+    sample: int = 0
+
+
+def sampled(key: bytes, sample: int) -> bool:
+    """Whether `key` is one of those that a scan of one key in `sample` gives: a sample of one in 2n is part of that of
+    one in n."""
+    return not crc32(key) % sample
 
 
 class Read(msgspec.Struct, tag="read", array_like=True, gc=False):
@@ -66,12 +76,13 @@ class Page(msgspec.Struct, array_like=True, gc=False):
     """One scan's answer. `resume` is None at the end; else the key to go on with: the next page's `low` (forward) or
     `high` (reverse), perhaps at another replica: a page ends where what is served ends. `entries`: with `fetch`, the
     index entry of each row, else empty. A value None: with `fetch`, the row is not here; read it under its key, then
-    apply tests and projection."""
+    apply tests and projection. `examined`: rows looked at, those that failed the tests included."""
 
     keys: list[bytes]
     values: list[bytes | None]
     entries: list[bytes]
     resume: bytes | None
+    examined: int = 0
 
 
 class Rows(msgspec.Struct, tag="rows", array_like=True, gc=False):

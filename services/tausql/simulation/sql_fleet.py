@@ -45,7 +45,7 @@ class Frontend:
         house = self.house = House(
             settings=settings,
             metrics=self.metrics,
-            authenticator=PasswordAuthenticator(USER, DATABASE, PASSWORD),
+            authenticator=PasswordAuthenticator(DATABASE, PASSWORD),
             sessions=Sessions(host, network, fleet.directory_of(process), settings, self.metrics, None, None),
             clients=set(),
             on_empty=_nothing,

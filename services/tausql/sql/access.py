@@ -8,7 +8,7 @@ them. Values are rows as stored (`protocol.rows`); keys are encoded (`protocol.k
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from tausql.protocol.storage import Scan
 
@@ -33,12 +33,18 @@ class Transaction(Protocol):
     def scan(self, relation: int, scan: Scan) -> Scanner:
         """With `scan.fetch` (an index whose entries' values are row keys) the pages hold rows, `Entry[0]` = row key,
         in index order, own writes to the index and the rows considered. `scan.tests` and `scan.projection` are
-        applied to stored rows and to own writes alike."""
+        applied to stored rows and to own writes alike. With `scan.aggregation` the pages hold partial rows
+        (`protocol.totals`) under empty keys, own writes counted in."""
         ...
 
     def scan_many(self, relation: int, scans: Sequence[Scan]) -> Awaitable[list[list[Entry]]]:
         """Several scans, each read to its end (or its limit), in as few round trips as can be: what a batched index
         join asks for. Answers come in the order of `scans`, as `scan` would give them."""
+        ...
+
+    def usage(self) -> tuple[int, int]:
+        """(bytes that storage has sent, bytes of the post images to be written, each counted as 128 at least), of the
+        transaction so far."""
         ...
 
     # Writes go to the buffer. `value` is the whole row. Each raises 54000 beyond 3,000 rows or 10 MiB.
@@ -68,6 +74,18 @@ class Transaction(Protocol):
         ...
 
     def delete_entry(self, relation: int, key: bytes, unique: bool) -> None: ...
+
+    def beside(self) -> Transaction:
+        """A view that also sees what has been written so far, while this one goes on reading what it saw."""
+        ...
+
+    def later(self) -> Transaction:
+        """A view that also sees what this one has written so far; reads of this one are over."""
+        ...
+
+    def deferred(self) -> Any:
+        """The transaction's deferred constraints (`execution.referential.Deferred`)."""
+        ...
 
     def change_schema(self, relation: int) -> None:
         """This transaction changes the schema of a relation: others that used the old one will meet OC001."""

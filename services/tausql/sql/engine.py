@@ -7,7 +7,7 @@ awaits only what the transaction gives: whoever drives the coroutine knows those
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tausql.protocol.errors import Code, SqlError
@@ -15,24 +15,29 @@ from tausql.sql.access import Transaction
 from tausql.sql.binding.bound import BoundQuery, BoundStatement, OutputColumn
 from tausql.sql.binding.statements import bind_statement
 from tausql.sql.catalogue.descriptors import Snapshot
-from tausql.sql.execution.rows import Project
-from tausql.sql.execution.run import Batch, Cursor, Node, Row, Run
+from tausql.sql.execution.referential import settle
+from tausql.sql.execution.rows import Project, ValuesRead
+from tausql.sql.execution.run import Batch, Cursor, Node, Run, all_rows
 from tausql.sql.execution.scans import NO_ROW, PointRead
 from tausql.sql.execution.writes import Write
-from tausql.sql.explaining import plan_json, plan_lines
+from tausql.sql.explaining.execution import ExplainExecution
 from tausql.sql.expressions.context import Context
 from tausql.sql.lexer import Token, name_value, tokens
+from tausql.sql.permissions import Need, Versions, permit
 from tausql.sql.planning.compiling import Planner
 from tausql.sql.planning.queries import plan_query
-from tausql.sql.planning.statements import plan_write
+from tausql.sql.planning.statements import plan_part, plan_parts, plan_write
 from tausql.sql.refusals import too_deep
 from tausql.sql.statements import Statement
 from tausql.sql.system import SystemRelations
 from tausql.sql.tables import AccessCache
-from tausql.sql.types.builtin import TEXT
+from tausql.sql.types.builtin import JSON, TEXT
 from tausql.sql.types.type import Type
 
 ResultColumn = OutputColumn
+USERS_MAX = 1000  # of one plan that are known to be permitted
+
+NOTHING_DISABLED: frozenset[str] = frozenset()
 
 _TAGS = {"insert": "INSERT 0", "update": "UPDATE", "delete": "DELETE"}
 
@@ -69,14 +74,38 @@ class Prepared:
     explain: dict[str, Any] | None = None
     point: PointRead | None = None
     project: Any = None
+    planning_ms: float | None = None  # what making it took; set by whoever has a clock
+    wants_literals: bool = False  # of a template: its literals might make a better plan
+    needs: tuple[Need, ...] = ()
+    parts: tuple[tuple[int, Node], ...] = ()  # of WITH that write
+    permitted: dict[str, Versions] = field(default_factory=dict)  # by user: the roles and schemas it relies on besides
+
+    def permit(self, user: str) -> Versions:
+        """The roles and schemas that allow `user` to run it, with their versions. Raises 42501."""
+        roles = permit(self.needs, self.snapshot, user)
+        if len(self.permitted) < USERS_MAX:
+            self.permitted[user] = roles
+        return roles
+
+    def sequence_values(self) -> int:
+        """How many values of a sequence it takes to run it: exact for INSERT ... VALUES, else a first guess."""
+        source = self.plan.source if isinstance(self.plan, Write) else None
+        while isinstance(source, Project):
+            source = source.child
+        return len(source.projections) if isinstance(source, ValuesRead) else 1
 
     def open(self, transaction: Transaction, context: Context) -> Execution:
         """Begins an execution. `context.params` are the parameters' datums; the context belongs to it from now on."""
+        context.snapshot = self.snapshot
         if self.point is not None:
             return PointExecution(self, transaction, context)
         if self.explain is not None:
             return ExplainExecution(self, transaction, context)
         run = Run(transaction, context, self.snapshot, self.subplan_count)
+        if self.parts:
+            run.parts = self.parts
+            if not isinstance(self.plan, Write):
+                return WritingQueryExecution(self.plan, run)
         if isinstance(self.plan, Write):
             return WriteExecution(self.plan, _TAGS[self.kind], run)
         return QueryExecution(self.plan, run)
@@ -89,13 +118,16 @@ def prepare(
     declared: Sequence[Type | None] = (),
     system: SystemRelations | None = None,
     accesses: AccessCache | None = None,
+    disabled: frozenset[str] = NOTHING_DISABLED,
 ) -> Prepared:
-    """Binds and plans. Raises SqlError, with the position of names that mean nothing."""
+    """Binds and plans. `disabled`: what enable_... settings turn off ("hashjoin"). Raises SqlError, with the position
+    of names that mean nothing."""
     statement.refuse()
     inner = statement.options["inner"] if statement.kind == "explain" else statement
     try:
         bound = bind_statement(inner, snapshot, search_path, declared, system)
-        prepared = _planned(inner, bound, snapshot, accesses or AccessCache())
+        explained = statement.kind == "explain"
+        prepared = _planned(inner, bound, snapshot, accesses or AccessCache(), disabled, explained)
     except RecursionError:
         raise too_deep() from None
     except SqlError as error:
@@ -103,15 +135,24 @@ def prepare(
         raise
     if statement.kind == "explain":
         prepared.explain = statement.options
-        prepared.columns = (ResultColumn("QUERY PLAN", TEXT),)
+        prepared.columns = (ResultColumn("QUERY PLAN", JSON if statement.options["format"] == "json" else TEXT),)
         prepared.writes = prepared.writes and bool(statement.options["analyze"])
         prepared.kind = "explain"
         prepared.point = None
     return prepared
 
 
-def _planned(statement: Statement, bound: BoundStatement, snapshot: Snapshot, accesses: AccessCache) -> Prepared:
+def _planned(
+    statement: Statement,
+    bound: BoundStatement,
+    snapshot: Snapshot,
+    accesses: AccessCache,
+    disabled: frozenset[str],
+    explained: bool,
+) -> Prepared:
     planner = Planner(snapshot, bound, accesses, plan_query)
+    planner.plan_part = plan_part
+    planner.disabled, planner.explained = disabled, explained
     body = bound.body
     plan: Node | Write
     if isinstance(body, BoundQuery):
@@ -122,18 +163,24 @@ def _planned(statement: Statement, bound: BoundStatement, snapshot: Snapshot, ac
         plan = plan_write(planner, body)
         columns = None if body.returning is None else tuple(target.column for target in body.returning)
         writes = True
+    parts = plan_parts(planner) if any(cte.part is not None for cte in bound.ctes) else ()
+    # No read tells that a function or a domain is another one by now: the schema has to be looked at.
+    system = bound.system or (bool(bound.relies) and not bound.tables)
     prepared = Prepared(
         statement.kind,
         columns,
         bound.parameter_types,
-        tuple((table.oid, table.version) for table in bound.tables),
-        writes,
-        bool(bound.tables) or bound.system,
-        bound.system,
+        (*((table.oid, table.version) for table in bound.tables), *bound.relies),
+        writes or bool(parts),
+        bool(bound.tables) or system,
+        system,
         plan,
         snapshot,
         len(bound.subqueries),
+        needs=bound.needs,
+        parts=parts,
     )
+    prepared.wants_literals = planner.wants_literals and bool(prepared.parameter_types)
     _find_point(prepared)
     return prepared
 
@@ -261,6 +308,9 @@ class WriteExecution:
         if not self.started:
             self.started = True
             self.count, self.returned = await self.plan.run(self.run)
+            await self.run.finish_parts()
+            if self.run.referential is not None:
+                await settle(self.run)
         if max_rows and len(self.returned) > max_rows:
             rows, self.returned = self.returned[:max_rows], self.returned[max_rows:]
             return rows
@@ -272,50 +322,41 @@ class WriteExecution:
         self.done = True
 
 
-class ExplainExecution:
-    """The plan as rows; with ANALYZE the statement runs first."""
+class WritingQueryExecution:
+    """A query with parts in WITH that write: all is done by the first fetch, however many rows it asks for."""
 
-    __slots__ = ("context", "done", "lines", "prepared", "transaction")
+    __slots__ = ("count", "done", "plan", "rows", "run")
 
-    tag = "EXPLAIN"
-
-    def __init__(self, prepared: Prepared, transaction: Transaction, context: Context) -> None:
-        self.prepared = prepared
-        self.transaction = transaction
-        self.context = context
+    def __init__(self, plan: Node, run: Run) -> None:
+        self.plan = plan
+        self.run = run
         self.done = False
-        self.lines: Batch | None = None
+        self.count = 0
+        self.rows: Batch | None = None
+
+    @property
+    def tag(self) -> str:
+        return f"SELECT {self.count}"
 
     async def fetch(self, max_rows: int) -> Batch:
-        if self.lines is None:
-            self.lines = await self._lines()
-        if max_rows and len(self.lines) > max_rows:
-            rows, self.lines = self.lines[:max_rows], self.lines[max_rows:]
-            return rows
-        rows, self.lines = self.lines, []
-        self.done = True
+        if self.rows is None:
+            rows = await all_rows(self.plan, self.run)
+            await self.run.finish_parts()
+            if self.run.referential is not None:
+                await settle(self.run)
+            self.rows = rows
+        rows = self.rows
+        if max_rows and len(rows) > max_rows:
+            rows, self.rows = rows[:max_rows], rows[max_rows:]
+        else:
+            self.rows = []
+            self.done = True
+        self.count += len(rows)
         return rows
-
-    async def _lines(self) -> list[Row]:
-        prepared = self.prepared
-        options = prepared.explain
-        assert options is not None
-        counts: dict[int, int] | None = None
-        if options["analyze"]:
-            run = Run(self.transaction, self.context, prepared.snapshot, prepared.subplan_count, counted=True)
-            if isinstance(prepared.plan, Write):
-                await prepared.plan.run(run)
-            else:
-                cursor = prepared.plan.open(run)
-                while await cursor.next():
-                    pass
-            counts = run.counts
-        if options["format"] == "json":
-            return [[plan_json(prepared.plan, counts)]]
-        return [[line] for line in plan_lines(prepared.plan, counts, bool(options["verbose"]))]
 
     def close(self) -> None:
         self.done = True
+        self.rows = []
 
 
 _LOCATED = frozenset((Code.undefined_table, Code.undefined_column, Code.ambiguous_column))

@@ -121,8 +121,11 @@ def split(text: str) -> list[tuple[str, list[Token]]]:
     statement's own text."""
     statements: list[tuple[str, list[Token]]] = []
     current: list[Token] = []
+    depth = 0  # of BEGIN ATOMIC ... END in the body of a function, and of CASE within it
     for token in tokens(text):
-        if token.kind == PUNCTUATION and token.text == ";":
+        if token.kind == WORD and (depth or token.text.upper() == "ATOMIC"):
+            depth += _atomic(token.text.upper(), current, depth)
+        if token.kind == PUNCTUATION and token.text == ";" and not depth:
             if current:
                 statements.append(_cut(text, current))
                 current = []
@@ -131,6 +134,13 @@ def split(text: str) -> list[tuple[str, list[Token]]]:
     if current:
         statements.append(_cut(text, current))
     return statements
+
+
+def _atomic(word: str, current: list[Token], depth: int) -> int:
+    """How a word changes the nesting of BEGIN ATOMIC ... END."""
+    if not depth:
+        return 1 if current and current[0].word == "CREATE" and current[-1].word == "BEGIN" else 0
+    return {"CASE": 1, "END": -1}.get(word, 0)
 
 
 def _cut(text: str, current: list[Token]) -> tuple[str, list[Token]]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tausql.protocol.errors import SqlError
 from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.dialect import DSQL, Dialect
-from tausql.sql.engine import Prepared, prepare
+from tausql.sql.engine import NOTHING_DISABLED, Prepared, prepare
 from tausql.sql.statements import Statement, parse_statements
 from tausql.sql.system import SystemRelations
 from tausql.sql.tables import AccessCache
@@ -55,18 +55,21 @@ class PlanCache:
         search_path: tuple[str, ...] = ("public",),
         declared: Sequence[Type | None] = (),
         system: SystemRelations | None = None,
+        disabled: frozenset[str] = NOTHING_DISABLED,
     ) -> Prepared:
-        """`engine.prepare`, remembered for this schema version, search path and declared types."""
+        """`engine.prepare`, remembered for this schema version, search path, declared types and settings."""
         declared = tuple(declared)
         oids = tuple([0 if type is None else type.oid for type in declared])
-        key = (statement.text, snapshot.cluster, snapshot.version, search_path, oids)
+        key: tuple[Any, ...] = (statement.text, snapshot.cluster, snapshot.version, search_path, oids)
+        if disabled:
+            key = (*key, disabled)
         known = self.plans.get(key)
         if known is not None and known.snapshot is snapshot:
             self.plans.move_to_end(key)
             self.hits += 1
             return known
         self.misses += 1
-        prepared = prepare(statement, snapshot, search_path, declared, system, self.accesses)
+        prepared = prepare(statement, snapshot, search_path, declared, system, self.accesses, disabled)
         if len(statement.text) <= CACHED_TEXT_MAX * 8:
             self.plans[key] = prepared
             if len(self.plans) > self.capacity:
@@ -80,6 +83,7 @@ class PlanCache:
         search_path: tuple[str, ...],
         system: SystemRelations | None,
         format: SessionFormat,
+        disabled: frozenset[str] = NOTHING_DISABLED,
     ) -> tuple[Statement, Prepared, list[Any]] | None:
         """A simple-protocol query of one statement as a shared plan and the values of its literals.
 
@@ -89,19 +93,30 @@ class PlanCache:
         if lifted is None or (lifted.template, snapshot.version) in self.refused:
             return None
         try:
-            statement, prepared = self._template(lifted, snapshot, search_path, system)
+            statement, prepared = self._template(lifted, snapshot, search_path, system, disabled)
         except SqlError:
-            self.refused[(lifted.template, snapshot.version)] = None
-            if len(self.refused) > self.capacity:
-                self.refused.popitem(last=False)
+            self._refuse(lifted, snapshot)
+            return None
+        if prepared.wants_literals:
+            self._refuse(lifted, snapshot)
             return None
         try:
             return statement, prepared, literal_params(lifted, prepared.parameter_types, format)
         except SqlError:
             return None
 
+    def _refuse(self, lifted: Lifted, snapshot: Snapshot) -> None:
+        self.refused[(lifted.template, snapshot.version)] = None
+        if len(self.refused) > self.capacity:
+            self.refused.popitem(last=False)
+
     def _template(
-        self, lifted: Lifted, snapshot: Snapshot, search_path: tuple[str, ...], system: SystemRelations | None
+        self,
+        lifted: Lifted,
+        snapshot: Snapshot,
+        search_path: tuple[str, ...],
+        system: SystemRelations | None,
+        disabled: frozenset[str],
     ) -> tuple[Statement, Prepared]:
         (statement,) = self.statements(lifted.template)
-        return statement, self.prepare(statement, snapshot, search_path, lifted.types, system)
+        return statement, self.prepare(statement, snapshot, search_path, lifted.types, system, disabled)

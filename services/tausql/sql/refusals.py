@@ -80,6 +80,43 @@ _ALTER = {
 }
 
 
+_WITH_EXPRESSIONS = frozenset(("SELECT", "WITH", "VALUES", "(", "INSERT", "UPDATE", "DELETE"))
+# Functions that PostgreSQL has and Aurora DSQL does not, refused by name. With `tausql.lenient` they are there.
+_FUNCTIONS = frozenset(
+    (
+        "PG_ADVISORY_LOCK",
+        "PG_ADVISORY_LOCK_SHARED",
+        "PG_ADVISORY_UNLOCK",
+        "PG_ADVISORY_UNLOCK_ALL",
+        "PG_ADVISORY_UNLOCK_SHARED",
+        "PG_ADVISORY_XACT_LOCK",
+        "PG_ADVISORY_XACT_LOCK_SHARED",
+        "PG_TRY_ADVISORY_LOCK",
+        "PG_TRY_ADVISORY_LOCK_SHARED",
+        "PG_TRY_ADVISORY_XACT_LOCK",
+        "PG_TRY_ADVISORY_XACT_LOCK_SHARED",
+        "PG_BACKEND_PID",
+    )
+)
+
+
+def word_refusal(words: Sequence[str]) -> SqlError | None:
+    """The error for a statement that calls a function DSQL does not have, or says COLLATE. Functions are known by their
+    words: a column of that name is none, an unquoted call is."""
+    if "COLLATE" in words and words[0] in _WITH_EXPRESSIONS:
+        for at, word in enumerate(words):
+            # psql writes COLLATE pg_catalog.default, which is what there is; a quoted name has no word.
+            name = list(words[at + 1 : at + 4])
+            if word == "COLLATE" and name not in (["PG_CATALOG", ".", "DEFAULT"], ["PG_CATALOG", ".", ""]):
+                return not_supported("COLLATE clause not supported")
+    if _FUNCTIONS.isdisjoint(words):
+        return None
+    for at in range(len(words) - 1):
+        if words[at] in _FUNCTIONS and words[at + 1] == "(":
+            return not_supported(f"function {words[at].lower()} not supported")
+    return None
+
+
 def refusal_of(words: Sequence[str]) -> SqlError | None:
     """The error for a statement with these words (upper case, strings left empty), None where it may be taken."""
     first = words[0]

@@ -14,15 +14,17 @@ from typing import Any, Final
 from sqlglot import exp
 
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.sql import refusals, utility
+from tausql.sql import beyond, demands, past, refusals, table_from_query, utility
 from tausql.sql.dialect import DSQL, Dialect
 from tausql.sql.expressions.parsing import parse
 from tausql.sql.lexer import Token, name_value, split, syntax_error_at, syntax_error_at_end
+from tausql.sql.table_from_query import TableFromQuery
 
 TEXT_BYTES_MAX: Final = 10 << 20  # one statement: as large as a protocol message
 TOKENS_MAX: Final = 100_000  # a chain of operators is a tree as deep as it is long
 NESTING_MAX: Final = 250
 
+_OTHER_DDL: Final = frozenset(("grant", "revoke", "comment", "truncate"))
 PLANNED: Final = frozenset(("query", "insert", "update", "delete", "explain"))
 _QUERY_WORDS: Final = frozenset(("SELECT", "VALUES", "WITH", "TABLE", "("))
 
@@ -41,7 +43,7 @@ class Statement:
 
     @property
     def is_ddl(self) -> bool:
-        return self.kind.startswith(("create_", "drop_", "alter_")) or self.kind in ("grant", "revoke", "comment")
+        return self.kind.startswith(("create_", "drop_", "alter_")) or self.kind in _OTHER_DDL
 
     @property
     def needs_plan(self) -> bool:
@@ -81,14 +83,30 @@ def _classified(text: str, tokens: list[Token], dialect: Dialect) -> Statement:
     _check_end(text, tokens)
     words = [token.word for token in tokens]
     first = words[0]
+    if dialect.testing:
+        call = demands.read_call(tokens, words)
+        if call is not None:
+            return Statement(call[0], text, tag=call[1], options=call[2])
+    if dialect.extensions:
+        if "SYSTEM" in words:
+            found_past = past.cut(text, tokens, words)
+            if found_past is not None:
+                return _in_the_past(text, found_past, dialect)
+        wanted = table_from_query.read(text, tokens, words)
+        if wanted is not None:
+            return _table_from_query(text, wanted, dialect)
+    if not dialect.lenient:
+        refusal = refusals.word_refusal(words)
+        if refusal is not None:
+            return Statement("refused", text, options={"error": refusal})
     if first in _QUERY_WORDS:
-        if "SET_CONFIG" in words[1:4]:
-            found = utility.set_config(tokens, words)
-            if found is not None:
-                return Statement(found[0], text, tag=found[1], options=found[2])
-        return _query(text, words)
+        return _query(text, tokens, words)
     if first in ("INSERT", "UPDATE", "DELETE"):
         return _write(text, tokens, words)
+    if dialect is not DSQL:
+        found = beyond.classify(text, tokens, words, dialect)
+        if found is not None:
+            return Statement(found[0], text, tag=found[1], options=found[2])
     refusal = refusals.refusal_of(words)
     if refusal is not None:
         return Statement("refused", text, options={"error": refusal})
@@ -103,6 +121,25 @@ def _classified(text: str, tokens: list[Token], dialect: Dialect) -> Statement:
         raise syntax_error_at(tokens[0].text, tokens[0].start)
     kind, tag, options = utility_statement
     return Statement(kind, text, tag=tag, options=options)
+
+
+def _in_the_past(text: str, found: past.Cut, dialect: Dialect) -> Statement:
+    """The statement keeps its whole text: it is what plans are known by, and what moves with a session."""
+    statement = _classified(found.text, found.tokens, dialect)
+    statement.refuse()
+    if statement.kind not in ("query", "begin"):
+        raise not_supported("AS OF SYSTEM TIME is for queries and BEGIN")
+    statement.text = text
+    statement.options = {**statement.options, "as_of": found.as_of}
+    return statement
+
+
+def _table_from_query(text: str, wanted: TableFromQuery, dialect: Dialect) -> Statement:
+    (query,) = parse_statements(wanted.query, dialect)
+    query.refuse()
+    if query.kind != "query":
+        raise syntax_error_at_end(text)
+    return Statement("table_from_query", text, tag="CREATE TABLE AS", options={**wanted._asdict(), "query": query})
 
 
 def _check_nesting(text: str, tokens: list[Token]) -> None:
@@ -139,7 +176,8 @@ def _check_end(text: str, tokens: list[Token]) -> None:
         return  # SET x TO on; a label may be any word
     if len(tokens) > 1 and tokens[-2].word in ("FROM", "WHERE", "SET", "AND") and last.word in _DANGLING:
         raise syntax_error_at(last.text, last.start)
-    if last.word in _DANGLING or (last.kind == "operator" and last.text != "*") or last.text == ",":
+    sorts = len(tokens) > 1 and tokens[-2].word == "USING"  # ORDER BY x USING >
+    if last.word in _DANGLING or (last.kind == "operator" and last.text != "*" and not sorts) or last.text == ",":
         raise syntax_error_at_end(text)
 
 
@@ -148,6 +186,7 @@ _NO_ITEM = frozenset(
     "FROM WHERE ORDER GROUP HAVING LIMIT OFFSET FETCH UNION INTERSECT EXCEPT RETURNING AND OR THEN WHEN ELSE END AS"
     " ASC DESC INTO USING ON IN FOR ) ]".split()
 )
+_ENDS_GROUPING = frozenset(("", "ORDER", "HAVING", "LIMIT", "OFFSET", "FETCH", "UNION", "INTERSECT", "EXCEPT", ")"))
 _NO_ALIAS = frozenset((",", ")"))  # a label of the select list may be any word
 _WANTS_ITEM = frozenset(", BY WHERE AND OR ON HAVING WHEN THEN ELSE = <> != < > <= >= + - / || %".split())
 
@@ -159,21 +198,40 @@ def _check_pairs(tokens: list[Token]) -> None:
     for at, token in enumerate(tokens):
         word = token.word
         whens += (word == "WHEN") - (word == "THEN")
-        if before in _WANTS_ITEM and word in _NO_ITEM:
+        if before in _WANTS_ITEM and word in _NO_ITEM and _word_at(tokens, at - 2) not in ("USING", "."):
             raise syntax_error_at(token.text, token.start)
+        if word == "ALL" and before == "BY" and _word_at(tokens, at + 1) in _ENDS_GROUPING:
+            raise SqlError(Code.syntax_error, "syntax error: GROUP BY ALL needs something to group by")
         if before == "AS" and word in _NO_ALIAS:
             raise syntax_error_at(token.text, token.start)
         if before == "::" and word == "DOUBLE" and _word_at(tokens, at + 1) != "PRECISION":
             raise SqlError(Code.undefined_object, 'type "double" does not exist')
-        if word == "NULL" and before == "NOT" and at > 1 and tokens[at - 2].kind in ("quoted", "param", "string"):
-            raise syntax_error_at("NOT", tokens[at - 1].start)
+        if word == "NULL" and before == "NOT" and at > 1 and _is_value_end(tokens[at - 2]):
+            raise syntax_error_at(tokens[at - 1].text, tokens[at - 1].start)
+        if _SECOND_WORDS.get(before.lower(), word) != word and _word_at(tokens, at - 2) in ("(", ")"):
+            raise syntax_error_at(token.text, token.start)  # WITH ... INSERT t
+        if word == "SELECT" and before == "(" and at > 2 and tokens[at - 3].word in ("WITH", "RECURSIVE"):
+            raise syntax_error_at(token.text, token.start)  # WITH q (SELECT ...), without AS
         before = word
     if whens > 0:
         raise SqlError(Code.syntax_error, "syntax error: WHEN without THEN")
 
 
+_BEFORE_NOT = frozenset(
+    "SELECT WHERE AND OR NOT ON HAVING WHEN THEN ELSE IS BY CASE RETURNING DISTINCT ALL VALUES LIMIT OFFSET SET DEFAULT"
+    " FILTER USING IN FROM AS BETWEEN LIKE ILIKE".split()
+)
+
+
+def _is_value_end(token: Token) -> bool:
+    """`x NOT NULL` is no test of x, whatever other dialects say."""
+    if token.kind in ("quoted", "param", "string"):
+        return True
+    return token.kind == "word" and token.word not in _BEFORE_NOT
+
+
 def _word_at(tokens: list[Token], at: int) -> str:
-    return tokens[at].word if at < len(tokens) else ""
+    return tokens[at].word if 0 <= at < len(tokens) else ""
 
 
 _NOT_SUPPORTED_IN_QUERIES = (
@@ -196,10 +254,35 @@ def _parse_one(text: str) -> exp.Expr:
     return node
 
 
-def _query(text: str, words: list[str]) -> Statement:
-    node = _parse_one(text)
+_CHECKED_CLAUSES = frozenset(("FETCH", "PRECEDING", "FOLLOWING"))
+
+
+def _check_clauses(tokens: list[Token], words: list[str]) -> None:
+    """FETCH without FIRST or NEXT, a frame of two bounds without BETWEEN: sqlglot takes them."""
+    between = True
+    for at, word in enumerate(words):
+        following = words[at + 1] if at + 1 < len(words) else ""
+        if word in ("ROWS", "RANGE", "GROUPS"):
+            between = following == "BETWEEN"
+        elif (word == "FETCH" and following not in ("FIRST", "NEXT")) or (
+            word in ("PRECEDING", "FOLLOWING") and following == "AND" and not between
+        ):
+            if (at > 0 and words[at - 1] in (".", "AS")) or following in ("", ".", ",", "=", ")", "FROM"):
+                continue  # a name
+            raise syntax_error_at(tokens[at + 1].text, tokens[at + 1].start)
+
+
+def _query(text: str, tokens: list[Token], words: list[str]) -> Statement:
+    if not _CHECKED_CLAUSES.isdisjoint(words):
+        _check_clauses(tokens, words)
+    overriding, parsed = _without_overriding(text) if "OVERRIDING" in words else ("", text)
+    node = _parse_one(parsed)
+    if overriding:
+        for insert in node.find_all(exp.Insert):
+            insert.set("overriding", overriding)
     if isinstance(node, (exp.Insert, exp.Update, exp.Delete)):  # WITH ... INSERT
-        return Statement(type(node).__name__.lower(), text, node)
+        options = {"overriding": overriding} if overriding and isinstance(node, exp.Insert) else {}
+        return Statement(type(node).__name__.lower(), text, node, options=options)
     if not isinstance(node, (exp.Query, exp.Values)):
         raise syntax_error_at(words[0], 0)
     error = _query_refusal(node, words)
@@ -208,11 +291,17 @@ def _query(text: str, words: list[str]) -> Statement:
     return Statement("query", text, node)
 
 
+def _without_overriding(text: str) -> tuple[str, str]:
+    """(`system` or `user`, the text with blanks for the clause) of a statement with one INSERT that says OVERRIDING."""
+    match = _OVERRIDING.search(text)
+    if match is None or len(_INSERT.findall(text)) != 1:
+        return "", text
+    return match.group().split()[1].lower(), text[: match.start()] + " " * len(match.group()) + text[match.end() :]
+
+
 def _query_refusal(node: exp.Expr, words: list[str]) -> SqlError | None:
     if isinstance(node, exp.Select) and node.args.get("into"):
         return refusals.unsupported_statement("CreateTableAs")
-    if "OVER" in words and node.find(exp.Window) is not None:
-        return not_supported("window functions are not supported")
     if "TABLESAMPLE" in words:
         for kind, text in _NOT_SUPPORTED_IN_QUERIES:
             if node.find(kind) is not None:
@@ -220,6 +309,7 @@ def _query_refusal(node: exp.Expr, words: list[str]) -> SqlError | None:
     return None
 
 
+_INSERT = re.compile(r"\bINSERT\s+INTO\b", re.IGNORECASE)
 _OVERRIDING = re.compile(r"\bOVERRIDING\s+(?:SYSTEM|USER)\s+VALUE\b", re.IGNORECASE)
 
 
@@ -251,6 +341,14 @@ def _check_write(text: str, tokens: list[Token], words: list[str]) -> None:
         raise syntax_error_at(tokens[1].text, tokens[1].start) if len(tokens) > 1 else syntax_error_at_end(text)
     if words[0] == "UPDATE" and "SET" not in words:
         raise syntax_error_at_end(text)
+    if words[0] == "INSERT" and "CONFLICT" in words and "DO" not in words:
+        at = next((at for at, word in enumerate(words) if word in ("NOTHING", "UPDATE")), -1)
+        raise syntax_error_at(tokens[at].text, tokens[at].start) if at > 0 else syntax_error_at_end(text)
+    if words[0] == "INSERT" and "CONFLICT" in words:
+        at = next((at for at in range(len(words) - 1) if words[at : at + 2] == ["DO", "UPDATE"]), -1)
+        if at > 0 and _word_at(tokens, at + 2) != "SET":
+            missing = tokens[at + 2 : at + 3]
+            raise syntax_error_at(missing[0].text, missing[0].start) if missing else syntax_error_at_end(text)
     if words[0] == "INSERT" and not {"VALUES", "SELECT", "DEFAULT", "WITH", "TABLE"} & set(words):
         raise syntax_error_at_end(text)
 
@@ -286,12 +384,11 @@ def _ddl(text: str, tokens: list[Token], words: list[str]) -> Statement:
         raise syntax_error_at(tokens[1].text, tokens[1].start)
     kind = f"{verb.lower()}_{thing.lower()}"
     statement = Statement(kind, text, tag=f"{verb} {thing}", options={"tokens": tokens})
-    if kind == "create_index":
-        return _create_index(statement, tokens, words)
-    if kind in ("create_table", "drop_table", "drop_index", "create_schema", "drop_schema"):
-        if kind == "create_table" and _is_create_table_as(words):
-            return Statement("refused", text, options={"error": refusals.unsupported_statement("CreateTableAs")})
-        statement.node = _parse_loosely(text)
+    if kind == "create_table" and _is_create_table_as(words):
+        return Statement("refused", text, options={"error": refusals.unsupported_statement("CreateTableAs")})
+    if kind in ("create_index", "alter_table"):  # with ASYNC the answer is the job's id
+        at = words.index(thing) + 1
+        statement.options["async"] = words[at : at + 1] == ["ASYNC"]
     return statement
 
 
@@ -302,30 +399,6 @@ def _is_create_table_as(words: list[str]) -> bool:
         if depth == 0 and word == "AS":
             return words[at + 1 : at + 2] != ["IDENTITY"]
     return False
-
-
-def _parse_loosely(text: str) -> exp.Expr | None:
-    """sqlglot's tree where it knows the statement, None where it does not: the tokens are in the options."""
-    try:
-        nodes = parse(text)
-    except RecursionError:
-        raise refusals.too_deep() from None
-    if len(nodes) == 1 and not isinstance(nodes[0], exp.Command):
-        node: exp.Expr = nodes[0]
-        return node
-    return None
-
-
-def _create_index(statement: Statement, tokens: list[Token], words: list[str]) -> Statement:
-    """ASYNC is cut out before sqlglot sees it; `async` in the options keeps it."""
-    at = words.index("INDEX") + 1
-    text = statement.text
-    statement.options["async"] = at < len(words) and words[at] == "ASYNC"
-    if statement.options["async"]:
-        start = tokens[at].start
-        text = text[:start] + " " * 5 + text[start + 5 :]
-    statement.node = _parse_loosely(text)
-    return statement
 
 
 def _copy(text: str, tokens: list[Token], dialect: Dialect) -> Statement:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 from tausql.sql.access import Transaction
+from tausql.sql.catalogue import objects
 from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.types.type import Type
 
@@ -31,12 +32,20 @@ class SystemRelation(Protocol):
         """All rows as of the statement's snapshot. `arguments` of a table function."""
         ...
 
+    def matching(self, snapshot: Snapshot, context: Any, column: int, value: Any) -> list[list[Any]] | None:
+        """At least the rows with `value` in this column (by place), or None: only `rows` can tell."""
+        ...
+
 
 class SystemRelations(Protocol):
     """What a name that no table has may mean."""
 
     def find(self, schema: str | None, name: str, search_path: tuple[str, ...]) -> SystemRelation | None:
         """Views of the catalogue: pg_catalog is searched before `search_path` where no schema is named."""
+        ...
+
+    def sequence(self, sequence: objects.Sequence) -> SystemRelation:
+        """A sequence as a relation of one row."""
         ...
 
     def by_oid(self, oid: int) -> SystemRelation | None: ...

@@ -11,10 +11,20 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.protocol.keys import KeyEncoder, KeyKind, entry_key, key_encoder, relation_prefix
+from tausql.protocol.keys import PREFIX_BYTES, KeyEncoder, KeyKind, key_encoder, prefix_end, relation_prefix
 from tausql.protocol.rows import ColumnKind, RowCodec
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Column, Index, IndexState, Snapshot, Table
+from tausql.sql.expressions.context import Context
+from tausql.sql.expressions.nodes import Expr
+from tausql.sql.stored_expressions import (
+    Compiled,
+    columns_used,
+    compiled_generated,
+    compiled_index_expression,
+    compiled_predicate,
+)
+from tausql.sql.types import type_by_oid
 from tausql.sql.types.jsons import Jsonb, jsonb_text, parse_json
 
 Row = list[Any]
@@ -59,32 +69,104 @@ def _jsonb_from_text(text: str) -> Jsonb:
     return Jsonb(parse_json(text))
 
 
-def key_kind(column: Column) -> KeyKind:
-    """How a column's values are laid out in keys. Raises 0A000 for types that cannot be in one."""
-    kind = KEY_KINDS.get(column.type_oid)
+def kind_of_type(oid: int) -> KeyKind:
+    """How values of a type are laid out in keys. Raises 0A000 for types that cannot be in one."""
+    kind = KEY_KINDS.get(oid)
     if kind is None:
-        raise not_supported(f'the type of column "{column.name}" is not supported in a key')
+        raise not_supported(f"datatype {type_by_oid(oid).sql_name} is not supported in a key")
     return kind
 
 
-class IndexAccess:
-    """One index: entries to keys."""
+def key_kind(column: Column) -> KeyKind:
+    """How a column's values are laid out in keys. Raises 0A000 for types that cannot be in one."""
+    return kind_of_type(column.type_oid)
 
-    __slots__ = ("columns", "encode", "index", "prefix", "ready", "unique")
+
+class IndexAccess:
+    """One index: rows to entries. An index over plain columns, the common one, evaluates no expressions.
+
+    columns: positions, -1 = the next of `functions`. plain: neither expression nor predicate, so its columns are key
+    columns in the sense of FOR KEY SHARE."""
+
+    __slots__ = (
+        "columns",
+        "condition",
+        "context",
+        "encode",
+        "expressions",
+        "functions",
+        "index",
+        "nulls_distinct",
+        "plain",
+        "predicate",
+        "prefix",
+        "ready",
+        "relies_on",
+        "types",
+        "unique",
+    )
 
     def __init__(self, cluster: int, table: Table, index: Index) -> None:
         self.index = index
         self.columns = index.columns
         self.unique = index.unique
+        self.nulls_distinct = not index.nulls_not_distinct
         self.ready = index.state == IndexState.ready
-        self.prefix = relation_prefix(cluster, index.oid)
-        self.encode: KeyEncoder = key_encoder(self.prefix, [key_kind(table.columns[at]) for at in index.columns])
+        self.prefix = relation_prefix(cluster, index.storage or index.oid)
+        self.plain = not index.expressions and index.predicate is None
+        self.functions: tuple[Compiled, ...] = ()
+        self.expressions: tuple[Expr, ...] = ()  # of the same, over slots by position
+        self.predicate: Expr | None = None
+        self.condition: Compiled | None = None
+        self.context: Any = None  # of indexes that evaluate nothing
+        relies_on = {at for at in index.columns if at >= 0}
+        types = [table.columns[at].type_oid for at in index.columns]
+        if not self.plain:
+            self.context = Context()
+            self._compile(table, types, relies_on)
+        self.types = tuple(types)
+        self.relies_on = frozenset(relies_on)
+        self.encode: KeyEncoder = key_encoder(self.prefix, [kind_of_type(oid) for oid in types], index.nulls_first)
+
+    def _compile(self, table: Table, types: list[int], relies_on: set[int]) -> None:
+        made: list[Compiled] = []
+        exprs: list[Expr] = []
+        for text in self.index.expressions:
+            expr, function = compiled_index_expression(table.name, table.columns, text)
+            exprs.append(expr)
+            relies_on |= columns_used(expr)
+            types[[at for at, position in enumerate(self.columns) if position < 0][len(made)]] = expr.type.oid
+            made.append(function)
+        self.functions = tuple(made)
+        self.expressions = tuple(exprs)
+        if self.index.predicate is not None:
+            expr, condition = compiled_predicate(table.name, table.columns, self.index.predicate)
+            relies_on |= columns_used(expr)
+            self.predicate = expr
+            self.condition = condition
 
     def values(self, row: Sequence[Any]) -> list[Any]:
-        return [row[at] for at in self.columns]
+        """What a row is indexed by. Expressions may raise."""
+        if not self.functions:
+            return [row[at] for at in self.columns]
+        functions = iter(self.functions)
+        return [row[at] if at >= 0 else next(functions)(row, self.context) for at in self.columns]
 
-    def entry_key(self, row: Sequence[Any], row_key: bytes) -> bytes:
-        return entry_key(self.encode, [row[at] for at in self.columns], row_key, self.unique)
+    def entry(self, row: Sequence[Any], row_key: bytes) -> bytes | None:
+        """The key of a row's entry; None: it has none, the index's predicate is not true for it."""
+        if self.condition is not None and self.condition(row, self.context) is not True:
+            return None
+        values = self.values(row)
+        if self.unique and (not self.nulls_distinct or None not in values):
+            return self.encode(values)
+        return self.encode(values) + row_key[PREFIX_BYTES:]
+
+    def unique_entry(self, row: Sequence[Any]) -> bytes | None:
+        """The one key a row needs for itself in a unique index; None where nothing can collide with it."""
+        if self.condition is not None and self.condition(row, self.context) is not True:
+            return None
+        values = self.values(row)
+        return None if self.nulls_distinct and None in values else self.encode(values)
 
 
 class TableAccess:
@@ -98,6 +180,7 @@ class TableAccess:
         "decode",
         "encode",
         "encode_key",
+        "generated",
         "has_primary_key",
         "indexes",
         "key_columns",
@@ -106,7 +189,6 @@ class TableAccess:
         "prefix",
         "readable",
         "table",
-        "unique_columns",
         "unique_indexes",
         "width",
     )
@@ -115,7 +197,7 @@ class TableAccess:
         self.table = table
         self.oid = table.oid
         self.width = len(table.columns)
-        self.prefix = relation_prefix(cluster, table.oid)
+        self.prefix = relation_prefix(cluster, table.storage or table.oid)
         self.codec = RowCodec(
             [_COLUMN_KINDS.get(column.type_oid, ColumnKind.plain) for column in table.columns],
             _jsonb_to_text,
@@ -128,10 +210,10 @@ class TableAccess:
         kinds = [key_kind(table.columns[at]) for at in table.primary_key] or [KeyKind.uuid]
         self.encode_key: KeyEncoder = key_encoder(self.prefix, kinds)
         self.key_of = self._key_function()
+        self.generated = compiled_generated(table.name, table.columns)
         self.indexes = tuple(IndexAccess(cluster, table, index) for index in table.indexes)
         self.unique_indexes = tuple(access for access in self.indexes if access.unique)
-        self.readable = tuple(access for access in self.indexes if access.ready)
-        self.unique_columns = frozenset(at for access in self.unique_indexes for at in access.columns)
+        self.readable = tuple(access for access in self.indexes if access.ready and access.plain)
 
     def _key_function(self) -> Callable[[Sequence[Any]], bytes]:
         encode, columns = self.encode_key, self.key_columns
@@ -144,15 +226,20 @@ class TableAccess:
         """The key of a new row of a table without a primary key; 16 random bytes."""
         return self.encode_key((random_bytes,))
 
+    def row_range(self) -> tuple[bytes, bytes]:
+        """All its rows: keys of [low, high)."""
+        return self.prefix, prefix_end(self.prefix)
+
     def index_access(self, index: Index) -> IndexAccess:
         return next(access for access in self.indexes if access.index.oid == index.oid)
 
     def index_prefix(self, index: Index) -> bytes:
         return self.index_access(index).prefix
 
-    def index_entry(self, index: Index, row: Sequence[Any], row_key: bytes) -> tuple[bytes, bytes]:
-        """The entry of a row (datums by position) in one index: (key, value)."""
-        return self.index_access(index).entry_key(row, row_key), row_key
+    def index_entry(self, index: Index, row: Sequence[Any], row_key: bytes) -> tuple[bytes, bytes] | None:
+        """The entry of a row (datums by position) in one index: (key, value); None: a partial index leaves it out."""
+        key = self.index_access(index).entry(row, row_key)
+        return None if key is None else (key, row_key)
 
     def value_of(self, row: Sequence[Any]) -> bytes:
         """The row as stored. Raises 54000 for a row or a column that is too large."""
@@ -171,7 +258,9 @@ class TableAccess:
 
     def put_entry(self, transaction: Transaction, access: IndexAccess, row: Sequence[Any], row_key: bytes) -> None:
         """The entry of a row in one index. Raises 54000 for a key that is too large."""
-        entry = access.entry_key(row, row_key)
+        entry = access.entry(row, row_key)
+        if entry is None:
+            return
         if len(entry) > KEY_BYTES_MAX:
             check_key(access.values(row))
         transaction.put_entry(self.oid, entry, row_key, access.unique)
@@ -181,8 +270,8 @@ class TableAccess:
     ) -> None:
         """The entries of a row that goes. `foreign`: keys of unique entries that name another row: those stay."""
         for access in self.indexes:
-            key = access.entry_key(row, row_key)
-            if not (access.unique and key in foreign):
+            key = access.entry(row, row_key)
+            if key is not None and not (access.unique and key in foreign):
                 transaction.delete_entry(self.oid, key, access.unique)
 
     def delete(
@@ -193,11 +282,12 @@ class TableAccess:
 
     def changed_indexes(self, old: Sequence[Any], new: Sequence[Any]) -> list[IndexAccess]:
         """The indexes whose entry for this row changes."""
-        return [access for access in self.indexes if any(differs(old[at], new[at]) for at in access.columns)]
+        return [access for access in self.indexes if any(differs(old[at], new[at]) for at in access.relies_on)]
 
     def unfinished_unique_keys(self, row: Sequence[Any], row_key: bytes) -> list[bytes]:
         """Keys of entries in unique indexes that may name another row: those of indexes that were never valid."""
-        return [access.entry_key(row, row_key) for access in self.unique_indexes if not access.ready]
+        keys = [access.entry(row, row_key) for access in self.unique_indexes if not access.ready]
+        return [key for key in keys if key is not None]
 
 
 def check_key(values: Sequence[Any]) -> None:
@@ -210,7 +300,8 @@ def check_key(values: Sequence[Any]) -> None:
 def check_sizes(row: Sequence[Any], value: bytes) -> None:
     """A column at most 1 MiB, a row at most 2 MiB."""
     for datum in row:
-        size = len(datum.encode()) if isinstance(datum, str) else len(datum) if isinstance(datum, bytes) else 0
+        text = jsonb_text(datum.value) if isinstance(datum, Jsonb) else datum
+        size = len(text.encode()) if isinstance(text, str) else len(text) if isinstance(text, bytes) else 0
         if size > COLUMN_BYTES_MAX:
             raise SqlError(Code.program_limit_exceeded, "maximum column size exceeded")
     if len(value) > ROW_BYTES_MAX:

@@ -83,7 +83,7 @@ class _Lifter:
 
     def run(self, found: Sequence[Token]) -> bool:
         """False: leave the whole statement alone."""
-        lifting = False
+        lifting = inferring = False
         stack: list[bool] = []
         previous = Token(WORD, "", 0)
         for at, token in enumerate(found):
@@ -91,9 +91,11 @@ class _Lifter:
             if kind == WORD:
                 word = token.text.upper()
                 if word in _LIFTING:
-                    lifting = word != "ON" or previous.text.upper() != "DISTINCT"
+                    lifting = not inferring and (word != "ON" or previous.text.upper() != "DISTINCT")
                 elif word in _KEEPING:
                     lifting = False
+                    if word in ("CONFLICT", "DO"):  # between them is what an index says, not what a row is
+                        inferring = word == "CONFLICT"
             elif kind == PUNCTUATION:
                 character = token.text
                 if character == "(":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.sql.lexer import NUMBER, Token, name_value, string_value, syntax_error_at, syntax_error_at_end
+from tausql.sql.lexer import NUMBER, PARAM, Token, name_value, string_value, syntax_error_at, syntax_error_at_end
 
 Classified = tuple[str, str, dict[str, Any]]
 
@@ -34,7 +34,8 @@ def classify(tokens: Sequence[Token], words: Sequence[str]) -> Classified | None
     if first == "ANALYZE":
         return "analyze", "ANALYZE", {}
     if first == "CALL":
-        return "call", "CALL", {}
+        numbers = [int(token.text[1:]) for token in tokens if token.kind == PARAM]
+        return "call", "CALL", {"parameters": max(numbers, default=0)}
     return None
 
 
@@ -106,15 +107,16 @@ def _set(tokens: Sequence[Token], words: Sequence[str]) -> Classified:
     if not rest:
         raise _near(tokens, at)
     options: dict[str, Any] = {"local": local, "name": "", "value": None}
-    if rest[0] == "TRANSACTION":
+    if rest[0] == "TRANSACTION" and rest[1:2] != ["="]:
         options["name"] = "TRANSACTION"
+        options["modes"] = None if rest[1:2] == ["SNAPSHOT"] else transaction_modes(tokens, words, at + 1)
         return "set", "SET", options
-    if rest[:2] == ["CHARACTERISTICS", "AS"]:
-        options["name"] = "TRANSACTION"
+    if rest == ["CHARACTERISTICS", "AS", "TRANSACTION"]:
+        options["name"] = "SESSION CHARACTERISTICS"
         options["modes"] = transaction_modes(tokens, words, at + 3)
         return "set", "SET", options
     if rest[0] == "CONSTRAINTS":
-        return "set_constraints", "SET CONSTRAINTS", options
+        return "set_constraints", "SET CONSTRAINTS", {"tokens": tokens}
     if rest[:2] == ["TIME", "ZONE"]:
         options["name"] = "timezone"
         at += 2
@@ -134,26 +136,6 @@ def _set(tokens: Sequence[Token], words: Sequence[str]) -> Classified:
         at += 1
     options["value"] = _values(tokens, at)
     return "set", "SET", options
-
-
-def set_config(tokens: Sequence[Token], words: Sequence[str]) -> Classified | None:
-    """SELECT set_config('name', 'value', true | false) [AS label]; None for any other use of the function."""
-    at = 3 if words[1:3] == ["PG_CATALOG", "."] else 1
-    if words[at : at + 2] != ["SET_CONFIG", "("] or words[at + 7 : at + 8] != [")"]:
-        return None
-    label = "set_config"
-    rest = tokens[at + 8 :]
-    if len(rest) == 2 and rest[0].word == "AS":
-        label = name_value(rest[1]) or ""
-    elif rest:
-        return None
-    name, value = string_value(tokens[at + 2]), string_value(tokens[at + 4])
-    local = words[at + 6]
-    if name is None or value is None or not label or words[at + 3] != "," or words[at + 5] != ",":
-        return None
-    if local not in ("TRUE", "FALSE"):
-        return None
-    return "set_config", "SELECT 1", {"name": name, "value": value, "local": local == "TRUE", "label": label}
 
 
 def _dotted(tokens: Sequence[Token], at: int) -> tuple[str, int]:

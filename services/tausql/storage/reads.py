@@ -23,14 +23,18 @@ from tausql.protocol.storage import (
     SchemaVersions,
     StaleSchema,
     TooOld,
+    sampled,
 )
+from tausql.protocol.totals import Folding
 from tausql.storage.engine import Engine
 from tausql.storage.schema import SchemaHistory, cluster_of
-from tausql.storage.versions import Ascending, Descending, VersionReader
+from tausql.storage.versions import Ascending, Descending, VersionReader, key_of
 
 Answer = Rows | StaleSchema | TooOld | NotHere
 _Bounds = tuple[bytes, bytes, bytes | None]
 _GETS_UNCOUNTED = 4  # of 2 MiB each at most
+_CHUNK_KEYS = 512  # walked over in one go
+_CHUNK_KEYS_FIRST = 32  # with tests and a limit: the first rows may do
 
 
 class EntryWithoutRow(Exception):
@@ -174,6 +178,10 @@ class Reader:
         if room <= 0:
             page.resume = scan.high if scan.reverse else scan.low
             return page, 0
+        if not scan.reverse and not scan.fetch:
+            if scan.aggregation is not None:
+                return self._totals(scan, bounds, tau, reader, room)
+            return self._rows(scan, bounds, tau, reader, room)
         low, high, onward = bounds
         source: Ascending | Descending = reader.descending(low, high) if scan.reverse else reader.ascending(low, high)
         rows_max = min(scan.page_rows, self.limits.rows_max) or self.limits.rows_max
@@ -192,6 +200,7 @@ class Reader:
             key, value = found
             examined += 1
             if value is not None:
+                page.examined += 1
                 entry = key
                 kept: bytes | None
                 if not scan.fetch:
@@ -223,11 +232,119 @@ class Reader:
                     page.resume = key  # never b"", which as a `high` would mean no end
                 return page, taken
 
+    def _rows(self, scan: Scan, bounds: _Bounds, tau: int, reader: VersionReader, room: int) -> tuple[Page, int]:
+        """`_page` of a plain forward scan, a chunk of keys at a time."""
+        low, high, onward = bounds
+        source = reader.ascending(low, high)
+        limits = self.limits
+        rows_max = min(scan.page_rows, limits.rows_max) or limits.rows_max
+        if scan.limit and scan.limit < rows_max:
+            rows_max = scan.limit
+        passes = compile_tests(scan.tests) if scan.tests else None
+        project = compile_projection(scan.projection) if scan.projection is not None else None
+        page = Page([], [], [], None)
+        taken = examined = 0
+        chunk = _CHUNK_KEYS_FIRST if passes is not None and scan.limit else _CHUNK_KEYS
+        while True:
+            asked = min(chunk, limits.examined_max - examined, rows_max - len(page.keys) if passes is None else chunk)
+            found, rows = source.take(tau, asked)
+            more = source.more
+            examined += asked
+            chunk = min(2 * chunk, _CHUNK_KEYS)
+            if scan.sample:
+                found, rows = _sample(found, rows, scan.sample)
+            page.examined += len(found)
+            keys, values = _chosen(found, rows, passes, project)
+            size = sum(map(len, keys)) + sum(map(len, values))
+            over = _over(keys, values, rows_max - len(page.keys), room - taken, size)
+            if over:
+                more = True
+                size = 0
+                keys, values = keys[:over], values[:over]
+            page.keys += keys
+            page.values += values
+            taken += size
+            if scan.limit and len(page.keys) >= scan.limit:
+                return page, taken
+            if not more:
+                page.resume = onward
+                return page, taken
+            if over:
+                page.resume = keys[-1] + b"\x00"
+                return page, sum(map(len, page.keys)) + sum(len(value) for value in page.values if value is not None)
+            if len(page.keys) >= rows_max or taken >= room or examined >= limits.examined_max:
+                page.resume = source.ahead
+                return page, taken
+
+    def _totals(self, scan: Scan, bounds: _Bounds, tau: int, reader: VersionReader, room: int) -> tuple[Page, int]:
+        """One slice of an aggregation: as many keys as a page may look at, folded into partial rows."""
+        assert scan.aggregation is not None
+        low, high, onward = bounds
+        source = reader.ascending(low, high)
+        passes = compile_tests(scan.tests) if scan.tests else None
+        folding = Folding(scan.aggregation)
+        whole = passes is not None or folding.needs_rows
+        page = Page([], [], [], None)
+        examined = 0
+        while True:
+            asked = min(_CHUNK_KEYS, self.limits.examined_max - examined)
+            found, values = source.take(tau, asked)
+            more = source.more
+            examined += asked
+            if scan.sample:
+                found, values = _sample(found, values, scan.sample)
+            page.examined += len(found)
+            if whole:
+                rows = [decode_stored(value[1:]) for value in values]
+                folding.add(rows if passes is None else list(filter(passes, rows)))
+            else:
+                folding.count(len(values))
+            if not more or examined >= self.limits.examined_max or folding.size >= room:
+                page.values.extend(folding.partials())
+                page.keys.extend([b""] * len(page.values))
+                page.resume = source.ahead if more else onward
+                return page, sum(len(value) for value in page.values if value is not None)
+
     def _fetch(self, fetcher: VersionReader, row_key: bytes, entry: bytes, tau: int) -> bytes:
         row = fetcher.get(row_key, tau)
         if row is None:
             raise EntryWithoutRow(f"entry {entry.hex()} names row {row_key.hex()} at {tau}")
         return row
+
+
+def _sample(found: list[bytes], values: list[bytes], sample: int) -> tuple[list[bytes], list[bytes]]:
+    places = [at for at, key in enumerate(found) if sampled(key_of(key), sample)]
+    return [found[at] for at in places], [values[at] for at in places]
+
+
+def _chosen(
+    found: list[bytes], values: list[bytes], passes: RowTest | None, project: Projection | None
+) -> tuple[list[bytes], list[bytes]]:
+    """Keys, and rows as asked for, of those that pass. `found`, `values`: as the engine has them."""
+    if passes is None and project is None:
+        return list(map(key_of, found)), [value[1:] for value in values]
+    rows = [decode_stored(value[1:]) for value in values]
+    if passes is not None:
+        places = [at for at, row in enumerate(rows) if passes(row)]
+        found = [found[at] for at in places]
+        if project is None:
+            return list(map(key_of, found)), [values[at][1:] for at in places]
+        rows = [rows[at] for at in places]
+    assert project is not None
+    return list(map(key_of, found)), list(map(project, rows))
+
+
+def _over(keys: list[bytes], values: list[bytes], rows_max: int, room: int, size: int) -> int:
+    """How many of the rows a page still takes where it does not take them all, at least one; 0 = all."""
+    if len(keys) <= rows_max and size <= room:
+        return 0
+    last = min(len(keys), rows_max)
+    taken = 0
+    for at in range(last):
+        taken += len(keys[at]) + len(values[at])
+        if taken >= room:
+            return at + 1 if at + 1 < len(keys) else 0
+    return last if last < len(keys) else 0
 
 
 def _shaped(value: bytes, passes: RowTest | None, project: Projection | None) -> bytes | None:

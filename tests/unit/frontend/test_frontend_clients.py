@@ -75,7 +75,7 @@ def test_psql_is_told_why_it_is_refused(tmp_path: Path) -> None:
         assert "HINT:  TLS is required" in error
         code, _, error = await psql(running.dsn.replace("dbname=postgres", "dbname=other"), "select 1")
         assert 'FATAL:  database "other" does not exist' in error
-        code, _, error = await psql(running.dsn.replace("user=admin", "user=nobody"), "select 1")
+        code, _, error = await psql(wrong.replace("user=admin", "user=nobody"), "select 1")
         assert 'FATAL:  password authentication failed for user "nobody"' in error
         assert running.service.metrics.authentications_failed == 3
         assert running.service.metrics.plaintext_refused == 1

@@ -252,7 +252,7 @@ def test_transactions_are_bounded_and_used_by_one_request_at_a_time(tmp_path: Pa
 
 def test_only_the_password_lets_one_in(tmp_path: Path) -> None:
     async def body(running: Running, http: httpx.AsyncClient) -> None:
-        basic = base64.b64encode(b"someone:" + running.password.encode()).decode()
+        basic = base64.b64encode(b"someone:not " + running.password.encode()).decode()
         for header in ("", "Bearer wrong", f"Basic {basic}", "Basic ***", "Nonsense x"):
             response = await http.post(
                 "/v1/sql", json={"sql": "select 1"}, headers={"authorization": header}, auth=lambda request: request

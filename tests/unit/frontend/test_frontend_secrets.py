@@ -38,20 +38,20 @@ def test_empty_password_file_is_refused(tmp_path: Path) -> None:
     ("user", "database", "password", "sqlstate", "message"),
     [
         ("admin", "postgres", b"wrong", "28P01", 'password authentication failed for user "admin"'),
-        ("bob", "postgres", b"right", "28P01", 'password authentication failed for user "bob"'),
         ("bob", "other", b"wrong", "28P01", 'password authentication failed for user "bob"'),
         ("admin", "other", b"right", "3D000", 'database "other" does not exist'),
     ],
 )
 def test_refusals(user: str, database: str, password: bytes, sqlstate: str, message: str) -> None:
-    error = PasswordAuthenticator("admin", "postgres", "right").authenticate(Attempt(user, database, password))
+    error = PasswordAuthenticator("postgres", "right").authenticate(Attempt(user, database, password))
     assert error is not None
     assert (error.severity, error.sqlstate, error.message) == ("FATAL", sqlstate, message)
 
 
 def test_right_password_is_accepted() -> None:
-    authenticator = PasswordAuthenticator("admin", "postgres", "right")
+    authenticator = PasswordAuthenticator("postgres", "right")
     assert authenticator.authenticate(Attempt("admin", "postgres", b"right")) is None
+    assert authenticator.authenticate(Attempt("bob", "postgres", b"right")) is None  # the processor knows the roles
 
 
 def test_certificates_are_made_once_by_whoever_is_first(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from tausql.local import environment
 from tausql.local.cluster import PORTS, Cluster, alive, assign_ports, load, port_free
 from tausql.local.shapes import ORDER, Place, Ports, Shape, fleet_of, places, planned_of
 from tausql.local.up import StartError, up_fleet
+from tausql.processor.settings import ProcessorSettings
+from tausql.sql.dialect import Dialect
 
 
 def ports_of(made: list[Place]) -> dict[str, Ports]:
@@ -104,6 +106,19 @@ def test_only_those_whose_links_may_be_cut_look_for_rules(tmp_path, monkeypatch,
     for place in made:
         told = environment.for_process(tmp_path, cluster, Shape.packed, place, ports[place.name], planned)
         assert told.get("TAUSQL_LINKS") == (str(tmp_path / "links.json") if links else None)
+
+
+def test_switches_reach_the_processors(tmp_path, monkeypatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TAUSQL_")]:
+        monkeypatch.delenv(name)
+    made = places(Shape.packed, 1)
+    ports = ports_of(made)
+    planned = planned_of(made, ports, "127.0.0.1", 1, 1 << 20)
+    cluster = Cluster("packed", 1, "127.0.0.1", 5432, 8080, 0, [], switches=["extensions", "testing"])
+    told = environment.for_process(tmp_path, cluster, Shape.packed, made[0], ports[made[0].name], planned)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert ProcessorSettings().sql_dialect == Dialect(extensions=True, testing=True)
 
 
 def test_fewer_storages_than_the_data_lies_with_are_refused(tmp_path) -> None:

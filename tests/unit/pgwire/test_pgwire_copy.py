@@ -181,7 +181,8 @@ def test_output_lines() -> None:
     [
         ({"nope": "1"}, "42601", 'option "nope" not recognized'),
         ({"format": "xml"}, "22023", 'COPY format "xml" not recognized'),
-        ({"format": "binary"}, "0A000", "COPY format binary not supported"),
+        ({"format": "binary", "delimiter": ","}, "42601", "cannot specify DELIMITER in BINARY mode"),
+        ({"format": "binary", "header": True}, "0A000", "cannot specify HEADER in BINARY mode"),
         ({"delimiter": "ab"}, "0A000", "COPY delimiter must be a single one-byte character"),
         ({"delimiter": "\n"}, "22023", "COPY delimiter cannot be newline or carriage return"),
         ({"delimiter": "x"}, "22023", 'COPY delimiter cannot be "x"'),

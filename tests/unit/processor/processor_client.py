@@ -82,6 +82,8 @@ class Client:
         self.out = Out()
         start = start if start is not None else SessionStart("admin", "postgres", parameters or {})
         self.session = self.processor.attach(start, self.out)
+        if start.user != "admin":  # who that is has to be looked up
+            fleet.until(lambda: bool(self.out.messages) or self.out.closed, 60.0)
         self.greeting = self.take()
 
     def take(self) -> list[Any]:

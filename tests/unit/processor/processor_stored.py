@@ -10,6 +10,7 @@ from tausql.protocol.pushdown import compile_projection, compile_tests
 from tausql.protocol.ranges import EVERYTHING, RangeSet
 from tausql.protocol.rows import decode_stored
 from tausql.protocol.storage import Page, Scan
+from tausql.protocol.totals import Folding
 
 
 def within(key: bytes, ranges: RangeSet) -> bool:
@@ -24,6 +25,16 @@ def beginning(scan: Scan, ranges: RangeSet) -> tuple[bytes, bytes] | None:
         if not scan.reverse and within(scan.low, ((low, high),)):
             return low, high
     return None
+
+
+def _totals(rows: dict[bytes, bytes], keys: list[bytes], scan: Scan, resume: bytes | None) -> Page:
+    """One slice of an aggregation."""
+    assert scan.aggregation is not None
+    folding = Folding(scan.aggregation)
+    test = compile_tests(scan.tests)
+    folding.add([row for row in (decode_stored(rows[key]) for key in keys) if test(row)])
+    partials: list[bytes | None] = list(folding.partials())
+    return Page([b""] * len(partials), partials, [], resume)
 
 
 def page_of(rows: dict[bytes, bytes], scan: Scan, page_rows_max: int = 1000, ranges: RangeSet = EVERYTHING) -> Page:
@@ -41,6 +52,8 @@ def page_of(rows: dict[bytes, bytes], scan: Scan, page_rows_max: int = 1000, ran
     keys = sorted(key for key in rows if scan.low <= key and (not scan.high or key < scan.high))
     if scan.reverse:
         keys.reverse()
+    if scan.aggregation is not None:
+        return _totals(rows, keys[:page_rows_max], scan, keys[page_rows_max] if len(keys) > page_rows_max else resume)
     passes: Callable[[bytes], bool] = lambda value: True  # noqa: E731
     if scan.tests:
         test = compile_tests(scan.tests)

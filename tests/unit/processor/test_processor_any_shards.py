@@ -145,7 +145,7 @@ def test_any_shards_say_what_one_replica_with_everything_says(seed: int) -> None
     whole = ReaderFleet(seed, storages="a")
     load(whole, COUNT, GROUPS)
     parts = sharded(seed, random.Random(f"shards {seed}"))
-    for number in range(4):
+    for number in range(6):
         one = run(whole, asked(random.Random(f"asked {seed} {number}"), whole))
         other = run(parts, asked(random.Random(f"asked {seed} {number}"), parts))
         assert one == other

@@ -272,3 +272,43 @@ def test_settings_that_a_processor_does_not_know_are_refused(fleet: TestFleet) -
     one = restored(fleet, Restore(77, 88, 1.0, {"work_mem": "1MB"}, []))
     assert [code for code, _ in errors(one.greeting)] == ["0A000"]
     assert one.out.closed
+
+
+def test_what_a_lenient_cluster_lets_a_session_have_moves_with_it() -> None:
+    def body() -> None:
+        one = relayed(lenient=True, extensions=True)
+        for sql in (
+            "SET my.tenant = '7'; SET statement_timeout = '30s'; SET ROLE admin",
+            "INSERT INTO items VALUES (1, 1, 'a')",
+            "PREPARE get(int) AS SELECT note FROM items WHERE id = $1",
+            "SET default_transaction_read_only = on",
+        ):
+            one.send(query(sql))
+            assert not errors(one.answered()), sql
+        first, second = one.fleet.processors
+        first.sessions.drain()
+        one.fleet.run(1.0)
+        assert (len(first.sessions), len(second.sessions)) == (0, 1)
+        for sql, told in (
+            ("SHOW my.tenant", "7"),
+            ("SHOW statement_timeout", "30s"),
+            ("SHOW role", "admin"),
+            ("EXECUTE get(1)", "a"),
+        ):
+            one.send(query(sql))
+            assert rows(one.answered()) == [(told,)]
+        one.send(query("DELETE FROM items"))
+        assert errors(one.answered())[0][0] == "25006"
+
+    in_loop(body)
+
+
+def test_a_session_whose_commits_fail_on_demand_stays() -> None:
+    def body() -> None:
+        one = relayed(testing=True)
+        (note,) = notes_of(one, query("SELECT tausql.fail_next_commit('OC000')"))
+        assert isinstance(note, Immovable)
+        one.fleet.processors[0].sessions.drain()
+        assert errors(one.take()) == [("57P01", "terminating connection due to administrator command")]
+
+    in_loop(body)

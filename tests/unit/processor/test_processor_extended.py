@@ -262,3 +262,33 @@ def test_copy_in_through_the_extended_protocol(session: Client) -> None:
     assert tags(answer) == ["COPY 2"]
     assert not any(isinstance(m, RowDescription) for m in answer)
     assert rows(session.query("SELECT count(*) FROM items")) == [("2",)]
+
+
+def test_what_is_copied_in_stands_whatever_an_identity_column_says(session: Client) -> None:
+    identity = "id bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY"
+    sql = f"CREATE TABLE kept ({identity}, v text, up text GENERATED ALWAYS AS (upper(v)) STORED)"
+    assert not errors(session.query(sql))
+    session.send(client.query("COPY kept (id, v) FROM STDIN"))
+    session.send(client.copy_data(b"7\ta\n9\tb\n"), client.COPY_DONE)
+    assert tags(session.ready()) == ["COPY 2"]
+    assert rows(session.query("SELECT id, v, up FROM kept ORDER BY id")) == [("7", "a", "A"), ("9", "b", "B")]
+    session.send(client.query("COPY kept FROM STDIN"))
+    session.send(client.copy_data(b"10\tc\n"), client.COPY_DONE)
+    assert tags(session.ready()) == ["COPY 1"]
+    assert errors(session.query("COPY kept (up) TO STDOUT")) == [("42P10", 'column "up" is a generated column')]
+    answer = session.query("COPY kept TO STDOUT")
+    assert b"".join(m.data for m in answer if isinstance(m, CopyChunk)).endswith(b"10\tc\n")
+
+
+def test_call_takes_parameters(session: Client) -> None:
+    ((job,),) = rows(session.query("CREATE INDEX ASYNC ON items (note)"))
+    assert job is not None
+    for sql in ("CALL sys.wait_for_job($1)", "call sys.wait_for_job( $1::text )"):
+        answer = session.execute(sql, job.encode())
+        assert rows(answer) == [("t",)], errors(answer)
+        session.send(client.parse(sql, "s"), client.describe_statement("s"), client.close_statement("s"), client.SYNC)
+        (described,) = [m for m in session.ready() if isinstance(m, ParameterDescription)]
+        assert list(described.types) == [25]
+    assert errors(session.execute("CALL sys.wait_for_job($1)", b"x"))[0][0] == "22P02"
+    assert errors(session.execute("CALL sys.wait_for_job($1)"))[0][0] == "08P01"
+    assert errors(session.query("CALL sys.wait_for_job($1)"))[0][0] == "42P02"

@@ -58,7 +58,7 @@ def table(
         f"{name}_pkey",
         tuple(
             Index(oid + 1 + at, index, tuple(places[column] for column in indexed), unique,
-                  (states or {}).get(index, IndexState.ready))
+                  (states or {}).get(index, IndexState.ready), constraint=index.endswith("_key"))
             for at, (index, indexed, unique) in enumerate(indexes)
         ),
         tuple(Check(*check) for check in checks),
@@ -93,9 +93,9 @@ class Database:
             random_bytes=self.random.randbytes,
         )
 
-    def prepare(self, sql: str) -> Prepared:
+    def prepare(self, sql: str, disabled: frozenset[str] = frozenset()) -> Prepared:
         (statement,) = parse_statements(sql)
-        return prepare(statement, self.snapshot)
+        return prepare(statement, self.snapshot, disabled=disabled)
 
     def execute(self, sql: str, *params: Any) -> tuple[str, list[list[Any]]]:
         """(tag, rows) of one statement; a failed one leaves nothing behind."""

@@ -10,7 +10,7 @@ from memory_transaction import MemoryStore, run
 
 from tausql.protocol.errors import SqlError
 from tausql.sql import ddl
-from tausql.sql.catalogue.descriptors import Check, IndexState, Snapshot
+from tausql.sql.catalogue.descriptors import IndexState, Snapshot
 from tausql.sql.catalogue.store import load
 from tausql.sql.catalogue.system import JobRecord
 from tausql.sql.expressions.context import Context, SessionFacts
@@ -100,7 +100,7 @@ def test_create_table_enters_columns_constraints_and_names(cluster: Cluster) -> 
     assert [(index.name, index.columns, index.unique) for index in table.indexes] == [
         ("orders_customer_note_key", (1, 2), True)
     ]
-    assert table.checks == (Check("orders_total_check", "total > 0"),)
+    assert [(check.name, check.expression) for check in table.checks] == [("orders_total_check", "total > 0")]
     assert len({table.oid, table.oid + 1, table.indexes[0].oid}) == 3
 
 
@@ -118,7 +118,6 @@ def test_create_table_enters_columns_constraints_and_names(cluster: Cluster) -> 
         ("CREATE TABLE u (a int[])", "0A000", "datatype integer[] not supported"),
         ("CREATE TABLE u (a nothing)", "42704", 'type "nothing" does not exist'),
         ("CREATE TABLE u (a varchar(70000))", "54000", None),
-        ("CREATE TABLE u (a int REFERENCES t (id))", "0A000", None),
         ("CREATE TABLE u (a int DEFAULT 'x')", "22P02", None),
         ("CREATE TABLE u (a int DEFAULT b)", "0A000", "cannot use column reference in DEFAULT expression"),
         ("CREATE TABLE pg_catalog.u (a int)", "42501", None),

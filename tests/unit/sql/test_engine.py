@@ -137,6 +137,12 @@ class Views:
     def by_oid(self, oid: int) -> Views | None:
         return None
 
+    def sequence(self, sequence: Any) -> Views:
+        return self
+
+    def matching(self, snapshot: Any, context: Any, column: int, value: Any) -> list[list[Any]] | None:
+        return None
+
     def find(self, schema: str | None, name: str, search_path: tuple[str, ...]) -> Views | None:
         return self if name == "pg_things" and schema in (None, "pg_catalog") else None
 

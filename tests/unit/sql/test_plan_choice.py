@@ -35,7 +35,7 @@ def text(db: Database, sql: str) -> str:
     ("sql", "expected"),
     [
         ("select * from orders where id = 5", "Index Only Scan using orders_pkey"),
-        ("select * from orders where id = 5", "Index Cond: ((id = 5))"),
+        ("select * from orders where id = 5", "Index Cond: (id = 5)"),
         ("select * from orders where id in (1, 2)", "Index Only Scan using orders_pkey"),
         ("select * from orders where customer = 5", "Index Scan using orders_customer"),
         ("select * from orders where created > '2024-02-01'", "Index Scan using orders_created_idx"),
@@ -43,9 +43,9 @@ def text(db: Database, sql: str) -> str:
          "Index Scan Backward using orders_customer_created_idx"),
         ("select * from orders order by created limit 3", "Index Scan using orders_created_idx"),
         ("select * from orders order by id desc limit 3", "Index Only Scan Backward using orders_pkey"),
-        ("select * from orders where status = 'paid'", "Filters: ((status = 'paid'::text))"),
-        ("select * from orders where total > 5", "Filters: ((total > (5)::numeric))"),
-        ("select * from order_items where order_id = 4", "Index Cond: ((order_id = 4))"),
+        ("select * from orders where status = 'paid'", "Filters: (status = 'paid'::text)"),
+        ("select * from orders where total > 5", "Filters: (total > (5)::numeric)"),
+        ("select * from order_items where order_id = 4", "Index Cond: (order_id = 4)"),
         ("select * from order_items where sku = 'a'", "Index Scan using order_items_sku_idx"),
         ("select * from customers where email = 'x'", "Index Scan using customers_email_key"),
         ("select * from loose where k = 1", "Full Scan (btree-table) on loose"),
@@ -54,15 +54,15 @@ def text(db: Database, sql: str) -> str:
          "Nested Loop (Batched Join)"),
         ("select * from orders o join customers c on c.id = o.customer where o.id = 3", "Nested Loop (Batched Join)"),
         ("select * from orders o left join order_items i on i.order_id = o.id where o.id = 3",
-         "Nested Loop (Batched Join) Left Join"),
+         "Join Type: Left"),
         ("select * from wide a join wide b on a.c9 = b.c9", "Hash Join"),
         ("select * from customers c where exists (select 1 from orders o where o.customer = c.id)", "Hash Semi Join"),
         ("select * from customers c where id = 1 and exists (select 1 from orders o where o.customer = c.id)",
-         "Nested Loop (Batched Join) Semi Join"),
+         "Join Type: Semi"),
         ("select * from customers c where not exists (select 1 from orders o where o.customer = c.id)",
          "Hash Anti Join"),
         ("select * from orders where id in (select order_id from order_items where sku = 'a')",
-         "Index Cond: ((SubPlan 1))"),
+         "Index Cond: (SubPlan 1)"),
         ("select * from orders where false", "One-Time Filter: false"),
         ("update orders set note = 'x' where id = 1", "Update on orders"),
         ("delete from orders where customer = 1", "Index Scan using orders_customer"),
@@ -90,7 +90,7 @@ def test_limit_reaches_the_scan() -> None:
         55,
     ]
     (scan,) = db.store.scans
-    assert (scan.limit, scan.reverse, scan.fetch) == (5, True, True)
+    assert (scan.limit, scan.reverse, scan.fetch) == (5, True, False)  # the entries have all that is asked for
     db.store.scans.clear()
     db.rows("select id from orders where lower(status) = 'new' order by id limit 1")
     (scan,) = db.store.scans
@@ -142,7 +142,7 @@ def test_parameters_reach_keys_and_limits(shared: Database) -> None:
 def test_explain_analyze_counts_rows_and_runs_writes() -> None:
     db = filled()
     lines = db.plan("analyze select * from orders where customer = 1")
-    assert "(actual rows=9)" in lines[0]
+    assert "rows=9 loops=1)" in lines[0]
     before = db.rows("select count(*) from orders")
     db.plan("delete from orders where id = 1")
     assert db.rows("select count(*) from orders") == before

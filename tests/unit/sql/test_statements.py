@@ -97,7 +97,6 @@ def test_statements_are_classified(sql: str, expected: str) -> None:
         ("ROLLBACK TO SAVEPOINT a", "unsupported transaction statement: ROLLBACK TO"),
         ("CREATE INDEX CONCURRENTLY ON t (a)", "CONCURRENTLY not supported for CREATE INDEX"),
         ("DISCARD ALL", "unsupported statement: Discard"),
-        ("SELECT sum(a) OVER () FROM t", "window functions are not supported"),
     ],
 )
 def test_refusals_have_the_words_of_dsql(sql: str, message: str) -> None:
@@ -149,10 +148,9 @@ def test_copy_in_both_spellings() -> None:
     assert query.options["query"].kind == "query"
 
 
-def test_create_index_async_is_parsed_without_the_word() -> None:
+def test_create_index_says_whether_it_is_async() -> None:
     (made,) = parse_statements("create unique index async if not exists i on t (a, b nulls first)")
     assert made.options["async"] is True
-    assert made.node is not None
     (plain,) = parse_statements("create index on t (a)")
     assert plain.options["async"] is False
 
@@ -176,7 +174,7 @@ def test_explain_options() -> None:
         ("select " + "not " * 5_000 + "true", "54001"),
         ("select " + "- " * 20_000 + "1", "54001"),
         ("select " + "case when true then " * 3_000 + "1" + " end" * 3_000, "54001"),
-        ("select '" + "x" * 1_100_000 + "'", "54000"),
+        ("select '" + "x" * 11_000_000 + "'", "54000"),
         ("select " + "1," * 200_000 + "1", "54001"),
         ("select 'abc", "42601"),
         ("select /* abc", "42601"),
@@ -224,3 +222,8 @@ def test_tokens_cover_any_text_or_refuse_it(text: str) -> None:
     except SqlError:
         return
     assert all(text[token.start : token.start + len(token.text)] == token.text for token in found)
+
+
+def test_an_operator_with_its_schema_is_no_gap() -> None:
+    (statement,) = parse_statements("SELECT 1 WHERE 1 OPERATOR(pg_catalog.=) 1 AND 2 OPERATOR(pg_catalog.<) 3")
+    assert statement.kind == "query"

@@ -55,6 +55,9 @@ insert into t values ($1) on conflict (a) do update set a = $2
 select * from t where extract(year from c) = 2020
 select * from t where extract(year from c) = $1
 
+insert into t values (1) on conflict (lower(a), (b + 1)) where c > 5 do update set a = 6 where t.b = 7
+insert into t values ($1) on conflict (lower(a), (b + 1)) where c > 5 do update set a = $2 where t.b = $3
+
 select * from t where a between 1 and 2.5 -- 7
 select * from t where a between $1 and $2
 """

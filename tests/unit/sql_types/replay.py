@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from tausql.protocol.errors import SqlError
+from tausql.protocol.errors import Code, SqlError
 from tausql.sql.expressions import (
     Context,
     EmptyScope,
@@ -15,13 +15,14 @@ from tausql.sql.expressions import (
     bind,
     compile_expr,
     compile_predicate,
+    compile_set,
     evaluate_constant,
     parse,
     parse_expression,
     settle,
     unify,
 )
-from tausql.sql.expressions.nodes import AggregateCall, Const, Slot
+from tausql.sql.expressions.nodes import AggregateCall, Const, SetReturningCall, Slot
 from tausql.sql.types import SessionFormat, hash_key, sort_key, sort_rows_key, type_by_name, type_by_oid
 
 CORPUS = Path(__file__).parents[2] / "conformance" / "expressions"
@@ -32,6 +33,10 @@ def name_reg(kind: str, oid: int) -> str | None:
 
 
 def resolve_reg(kind: str, text: str) -> int:
+    if kind == "config":
+        if text != "simple":
+            raise SqlError(Code.undefined_object, f'text search configuration "{text}" does not exist')
+        return 3748
     return type_by_name(text).oid
 
 
@@ -61,6 +66,9 @@ class CorpusScope(EmptyScope):
     """PostgreSQL's words for aggregates and columns in a SELECT without FROM."""
 
     def check_aggregate(self, name: str) -> None:
+        return None
+
+    def check_set_returning(self, name: str) -> None:
         return None
 
 
@@ -131,14 +139,27 @@ def answer(expression: str, where: Context) -> str:
             bound = bound_over_rows(expression, where)
         else:
             bound = settle(bind(parse_expression(expression), CorpusScope()), None)
-        value = evaluate_constant(bound, where)
-        text = None if value is None else bound.type.text_out(value, where.format)
+        if isinstance(bound, SetReturningCall):
+            text = shown([text_of(bound, value, where) for value in compile_set(bound)((), where)])
+        else:
+            text = text_of(bound, evaluate_constant(bound, where), where)
     except SqlError as error:
         return f"! {error.sqlstate}\t{escaped(error.message)}"
     name = bound.type.display(bound.typmod)
-    if bound.type.name == "bpchar" and bound.typmod < 0:
-        name = "bpchar"
+    if bound.typmod < 0:
+        name = {"bpchar": "bpchar", "bit": '"bit"'}.get(bound.type.name, name)
     return f"= {name}\t{escaped(text)}"
+
+
+def text_of(bound: Expr, value: Any, where: Context) -> str | None:
+    return None if value is None else bound.type.text_out(value, where.format)
+
+
+def shown(rows: list[str | None]) -> str | None:
+    """The rows of a set in one line."""
+    if len(rows) == 1:
+        return rows[0]
+    return " | ".join("NULL" if row is None else row for row in rows) if rows else "(no rows)"
 
 
 def corpus(path: Path) -> tuple[str, list[tuple[str, str]]]:

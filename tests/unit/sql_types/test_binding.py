@@ -254,13 +254,9 @@ def test_deep_nesting_is_refused_politely():
     ("sql", "sqlstate"),
     [
         ("missing", "42703"),
-        ("row_number() over ()", "0A000"),
-        ("sum(id) over ()", "0A000"),
         ("sum(id)", "42803"),
-        ("b'101'", "0A000"),
         ('name collate "de_DE"', "0A000"),
         ("id::money", "0A000"),
-        ("percentile_cont(0.5) within group (order by id)", "0A000"),
         ("public.lower(name)", "42883"),
     ],
 )

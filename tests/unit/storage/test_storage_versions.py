@@ -12,6 +12,7 @@ from storage_model import KEYS, Model, deliveries, histories, keys, make_engine,
 
 from tausql.protocol.ranges import EVERYTHING
 from tausql.protocol.storage import Read, Rows, Scan
+from tausql.protocol.totals import Aggregation, Folding, Total, TotalKind
 from tausql.storage.reads import PageLimits, Reader
 from tausql.storage.versions import key_of, tau_of, version_key
 
@@ -82,12 +83,33 @@ def compare(reader, watermark, history, data) -> None:
         whole: list = []
         pages(reader, Scan(low, high, reverse, page_rows=page_rows), tau, whole)
         assert whole == model.scan(low, high, tau, reverse)
+    count_rows(reader, low, high, tau, len(model.scan(low, high, tau)))
     scan = Scan(low, high, limit=2)
     limited: list = []
     answer = reader.read(Read(tau, (), [], [scan]))
     assert isinstance(answer, Rows)
     limited.extend(answer.pages[0].keys)
     assert limited == [key for key, _ in model.scan(low, high, tau)][: len(limited)]
+
+
+def count_rows(reader: Reader, low: bytes, high: bytes, tau: int, expected: int) -> None:
+    """Counted by storage, slice by slice, and by a sample of everything."""
+    aggregation = Aggregation((Total(TotalKind.count_rows),))
+    for sample in (0, 1):
+        folding = Folding(aggregation)
+        scan = Scan(low, high, aggregation=aggregation, sample=sample)
+        for _ in range(1000):
+            answer = reader.read(Read(tau, (), [], [scan]))
+            assert isinstance(answer, Rows)
+            (page,) = answer.pages
+            for key, value in zip(page.keys, page.values, strict=True):
+                assert key == b""
+                assert value is not None
+                folding.add_partial(value)
+            if page.resume is None:
+                break
+            scan = Scan(page.resume, high, aggregation=aggregation, sample=sample)
+        assert list(folding.results()) == ([([], [expected])] if expected else [])
 
 
 @pytest.mark.parametrize("kind", ["memory", "rocks"])

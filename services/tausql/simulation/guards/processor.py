@@ -82,7 +82,7 @@ GUARDS = (
         "index-unique",
         "The build of a unique index fails where two rows want one entry.",
         (
-            Edit(_BUILD, "if entries.setdefault(entry, row) != row:", "if entries.setdefault(entry, row) is None:"),
+            Edit(_BUILD, ".setdefault(entry, row_key) != row_key:", ".setdefault(entry, row_key) is None:"),
             Edit(_BUILD, "if index.unique and any(", "if False and any("),
         ),
         _BUILDS,
@@ -103,9 +103,11 @@ GUARDS = (
         "index-own-entry",
         "A unique entry goes only with the row that it names.",
         (
-            Edit("tausql.sql.execution.writes:apply_changes", "if before not in foreign:", "if True:"),
+            Edit("tausql.sql.execution.writes:apply_changes", "None and before not in foreign:", "None:"),
             Edit(
-                "tausql.sql.tables:TableAccess.remove_entries", "if not (access.unique and key in foreign):", "if True:"
+                "tausql.sql.tables:TableAccess.remove_entries",
+                "None and not (access.unique and key in foreign):",
+                "None:",
             ),
         ),
         _BUILDS,

@@ -11,11 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from tausql.sql.catalogue.descriptors import Table
 from tausql.sql.expressions.nodes import AggregateCall, Expr
+from tausql.sql.expressions.window_nodes import WindowCall
+from tausql.sql.permissions import Need
 from tausql.sql.system import SystemRelation
 from tausql.sql.types.type import Type
+
+WINDOW_SLOT: Final = 1 << 27  # virtual slots of what window functions give
 
 
 @dataclass(slots=True)
@@ -56,10 +61,14 @@ class QuerySource:
 
 @dataclass(slots=True)
 class FunctionSource:
-    """Set-returning or plain function calls in FROM, side by side; their arguments may use relations before it."""
+    """Set-returning or plain function calls in FROM, side by side; their arguments may use relations before it.
+
+    widths: columns of each call's rows, 0 for a plain value; () where all are plain.
+    """
 
     calls: list[Expr]
     ordinality: bool
+    widths: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,6 +83,15 @@ class CteSource:
 
 
 @dataclass(slots=True)
+class WritePart:
+    """INSERT, UPDATE or DELETE in WITH, with the checks of its table (and view). Its rows are those of RETURNING."""
+
+    body: BoundInsert | BoundUpdate | BoundDelete
+    checks: list[tuple[str, Expr]]
+    view_checks: list[tuple[str, Expr]]
+
+
+@dataclass(slots=True)
 class Cte:
     """A WITH query that is computed once and read by every reference to it. `recursive`: the part that refers to
     itself, run over the rows of its last round until there are none; `distinct` for UNION without ALL."""
@@ -84,6 +102,7 @@ class Cte:
     columns: list[OutputColumn]
     recursive: BoundQuery | None = None
     distinct: bool = False
+    part: WritePart | None = None
 
 
 Source = TableSource | QuerySource | FunctionSource | SystemSource | CteSource
@@ -96,6 +115,7 @@ class Relation:
     columns: list[RelationColumn]
     base: int
     width: int
+    nullable: bool = False  # an outer join may leave it without a row
 
     @property
     def key_slot(self) -> int:
@@ -142,10 +162,18 @@ class RowLock:
 
 @dataclass(slots=True)
 class Grouping:
-    """`keys` and `aggregates` are over the block's virtual slots; everything after is over [keys..., aggregates...]."""
+    """`keys` and `aggregates` are over the block's virtual slots; everything after is over [keys..., aggregates...,
+    masks...]. `sets`: the grouping sets as positions of keys, None for the one set of all keys; `masks`: the keys of
+    each GROUPING call."""
 
     keys: list[Expr]
     aggregates: list[AggregateCall]
+    sets: list[tuple[int, ...]] | None = None
+    masks: list[tuple[int, ...]] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        return len(self.keys) + len(self.aggregates) + len(self.masks)
 
 
 @dataclass(slots=True, eq=False)
@@ -154,6 +182,7 @@ class BoundQuery:
     order: list[SortSpec]
     limit: Expr | None
     offset: Expr | None
+    ties: bool = field(default=False, kw_only=True)  # FETCH FIRST ... WITH TIES
 
 
 @dataclass(slots=True, eq=False)
@@ -167,6 +196,7 @@ class BoundSelect(BoundQuery):
     distinct: bool
     distinct_on: list[int] | None  # positions, as in SortSpec
     locks: list[RowLock]
+    windows: list[WindowCall] = field(default_factory=list)  # targets and hidden have Slot(WINDOW_SLOT + n) for them
 
 
 @dataclass(slots=True, eq=False)
@@ -245,6 +275,9 @@ class BoundStatement:
     checks: list[tuple[str, Expr]]
     locks: bool
     system: bool
+    view_checks: list[tuple[str, Expr]] = field(default_factory=list)  # (view, condition) of check options
+    relies: tuple[tuple[int, int], ...] = ()  # (oid, version) of views and functions
+    needs: tuple[Need, ...] = ()
 
 
 def columns_of(targets: Sequence[Target]) -> list[OutputColumn]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlglot import exp
 
+from tausql.protocol.errors import SqlError
 from tausql.sql.expressions.parsing import INTERVAL_LITERAL, function_name
 from tausql.sql.expressions.type_names import type_and_typmod
 from tausql.sql.lexer import truncated
@@ -33,7 +34,7 @@ def _figure(node: exp.Expr) -> tuple[str, int]:
         return fold(node.this), 2
     if isinstance(node, exp.Dot):
         name = function_name(node)
-        return (name, 2) if name else (fold(node.expression), 2)
+        return (name.rpartition(".")[2], 2) if name else (fold(node.expression), 2)
     if isinstance(node, exp.Paren):
         return _figure(node.this)
     if isinstance(node, (exp.Cast, exp.TryCast)):
@@ -81,11 +82,24 @@ _KEYWORD_LABELS: Final = {
 }
 
 
+# Syntax that token_edits made calls of.
+_SPECIAL_LABELS: Final = {
+    "json_object_built": "json_object",
+    "json_array_built": "json_array",
+    "substring_similar": "substring",
+    "prefix_at": "",
+    "prefix_not": "",
+}
+
+
 def _function_label(node: exp.Expr) -> tuple[str, int]:
     for kind, name in _KEYWORD_LABELS.items():
         if isinstance(node, kind):
             return name, 2
     name_of_function = function_name(node) if isinstance(node, exp.Func) else None
+    if name_of_function in _SPECIAL_LABELS:
+        label = _SPECIAL_LABELS[name_of_function]
+        return label, 2 if label else 0
     if name_of_function and not isinstance(node, (exp.And, exp.Or, exp.Xor)):
         return name_of_function, 2
     return "", 0
@@ -104,4 +118,10 @@ def _subquery_label(node: exp.Expr) -> tuple[str, int]:
 
 
 def _type_label(node: exp.Expr) -> str:
-    return type_and_typmod(node.args["to"])[0].name.lstrip("_")
+    target = node.args["to"]
+    try:
+        return type_and_typmod(target)[0].name.lstrip("_")
+    except SqlError:  # a domain's name; what is no type at all is refused where the cast is bound
+        kind = target.args.get("kind") if isinstance(target, exp.DataType) else None
+        name = kind.expression if isinstance(kind, exp.Dot) else kind
+        return fold(name) if isinstance(name, exp.Expr) else str(name or "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.sql.binding.bound import Relation, RelationColumn
-from tausql.sql.expressions.nodes import Expr, OuterSlot, Slot
+from tausql.sql.binding.bound import Relation, RelationColumn, TableSource
+from tausql.sql.expressions.nodes import Const, Expr, IsNull, Or, OuterSlot, RowExpr, Slot
+from tausql.sql.types.builtin import OID, XID
 from tausql.sql.types.type import Type
 
 
@@ -22,24 +24,36 @@ class VisibleColumn:
 
 @dataclass(slots=True)
 class Namespace:
-    """What the FROM clause, or a part of it, makes visible."""
+    """What the FROM clause, or a part of it, makes visible. `joins`: the columns of joins that have a name of their
+    own; `hidden`: the relations below a named join, which only its columns lead to."""
 
     columns: list[VisibleColumn] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
+    joins: dict[str, list[VisibleColumn]] = field(default_factory=dict)
+    hidden: list[Relation] = field(default_factory=list)
 
     def add(self, relation: Relation) -> None:
         self.relations.append(relation)
         self.columns.extend(VisibleColumn(column.name, slot_of(column), column) for column in relation.columns)
 
     def extend(self, other: Namespace) -> None:
-        self.relations.extend(other.relations)
         self.columns.extend(other.columns)
+        self.take_names(other)
+
+    def take_names(self, other: Namespace) -> None:
+        """Everything but the columns."""
+        self.relations.extend(other.relations)
+        self.joins.update(other.joins)
+        self.hidden.extend(other.hidden)
 
     def check_aliases(self, other: Namespace) -> None:
-        names = {relation.alias for relation in self.relations}
-        for relation in other.relations:
-            if relation.alias and relation.alias in names:
-                raise SqlError(Code.duplicate_alias, f'table name "{relation.alias}" specified more than once')
+        names = {*(relation.alias for relation in self.relations), *self.joins}
+        for alias in (*(relation.alias for relation in other.relations), *other.joins):
+            if alias and alias in names:
+                raise SqlError(Code.duplicate_alias, f'table name "{alias}" specified more than once')
+
+    def all_relations(self) -> list[Relation]:
+        return [*self.relations, *self.hidden]
 
     def relation(self, name: str) -> Relation | None:
         return next((relation for relation in self.relations if relation.alias == name), None)
@@ -56,23 +70,65 @@ def slot_of(column: RelationColumn) -> Slot:
     return Slot(slot=column.slot, type=column.type, typmod=column.typmod, name=column.name)
 
 
+def whole_row(relation: Relation) -> RowExpr:
+    """A relation's name as a value: all its columns."""
+    return RowExpr(
+        items=tuple(slot_of(column) for column in relation.columns),
+        names=tuple(column.name for column in relation.columns),
+        present=_present(relation) if relation.nullable else None,
+    )
+
+
+def _present(relation: Relation) -> Expr:
+    """Whether an outer join found a row: told by a column that is never NULL, else by any that is not."""
+    source = relation.source
+    never: list[RelationColumn] = []
+    if isinstance(source, TableSource):
+        table = source.table
+        sure = {column.position for column in table.columns if column.not_null} | set(table.primary_key)
+        never = [column for column in relation.columns if column.slot - relation.base in sure]
+    tests = tuple(IsNull(arg=slot_of(column), negated=True) for column in (never[:1] or relation.columns))
+    return tests[0] if len(tests) == 1 else Or(args=tests)
+
+
+FROZEN: Final = 2  # the transaction id of what is older than every transaction
+
+
+def system_column(relation: Relation, name: str) -> Const | None:
+    """tableoid is known before any row is read, as nothing here inherits. xmin is there in the catalogue's relations,
+    for tools that ask which of their rows are new: none ever is."""
+    system = getattr(relation.source, "relation", None)
+    if name == "xmin":
+        return None if system is None else Const(value=FROZEN, type=XID)
+    table = getattr(relation.source, "table", None) or system
+    return None if table is None else Const(value=table.oid, type=OID)
+
+
 class OuterLink:
     """From a subquery to the block it stands in. Collects what it takes from there; see `bound`."""
 
-    __slots__ = ("around", "correlations")
+    __slots__ = ("around", "check_aggregate", "correlations")
 
-    def __init__(self, around: NameScope) -> None:
+    def __init__(self, around: NameScope, check_aggregate: Callable[[str], None] | None = None) -> None:
         self.around = around
         self.correlations: list[Expr] = []
+        self.check_aggregate = check_aggregate  # whether the place outside may have aggregates; None: it may not
 
-    def lookup(self, parts: tuple[str, ...]) -> OuterSlot | None:
+    def lookup(self, parts: tuple[str, ...]) -> OuterSlot | RowExpr | Const | None:
         outer = self.around.lookup(parts)
-        if outer is None:
-            return None
+        if outer is None or isinstance(outer, Const):
+            return outer
+        if isinstance(outer, RowExpr):
+            items = tuple(self.take(item, name) for item, name in zip(outer.items, outer.names, strict=True))
+            present = None if outer.present is None else self.take(outer.present, parts[-1])
+            return RowExpr(items=items, names=outer.names, present=present)
+        return self.take(outer, parts[-1])
+
+    def take(self, outer: Expr, name: str) -> OuterSlot:
         if outer not in self.correlations:
             self.correlations.append(outer)
         at = self.correlations.index(outer)
-        return OuterSlot(level=1, slot=at, type=outer.type, typmod=outer.typmod, name=parts[-1])
+        return OuterSlot(level=1, slot=at, type=outer.type, typmod=outer.typmod, name=name)
 
 
 _SYSTEM_COLUMNS = frozenset(("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"))
@@ -104,14 +160,34 @@ class NameScope:
         name = parts[-1]
         if len(parts) == 1:
             visible = self.namespace.find(name)
-            return visible.expr if visible is not None else None
+            if visible is not None:
+                return visible.expr
+            joined = self.namespace.joins.get(name)
+            if joined is not None:
+                return RowExpr(
+                    items=tuple(column.expr for column in joined), names=tuple(column.name for column in joined)
+                )
+            whole = self.namespace.relation(name)
+            if whole is None and name in ("tableoid", "xmin") and len(self.namespace.relations) == 1:
+                return system_column(self.namespace.relations[0], name)
+            return None if whole is None else whole_row(whole)
         relation = self._relation(parts[:-1])
         if relation is None:
-            return None
+            return self._of_join(parts) if len(parts) == 2 else None
         found = [column for column in relation.columns if column.name == name]
         if len(found) > 1:
             raise SqlError(Code.ambiguous_column, f'column reference "{name}" is ambiguous')
+        if not found and name in ("tableoid", "xmin"):
+            return system_column(relation, name)
         return slot_of(found[0]) if found else None
+
+    def _of_join(self, parts: tuple[str, ...]) -> Expr | None:
+        """A column of a join that has a name."""
+        alias, name = parts
+        found = [column for column in self.namespace.joins.get(alias, ()) if column.name == name]
+        if len(found) > 1:
+            raise SqlError(Code.ambiguous_column, f'column reference "{name}" is ambiguous')
+        return found[0].expr if found else None
 
     def _relation(self, parts: tuple[str, ...]) -> Relation | None:
         relation = self.namespace.relation(parts[-1])
@@ -125,14 +201,12 @@ class NameScope:
     def _unknown(self, parts: tuple[str, ...]) -> SqlError:
         name = parts[-1]
         if len(parts) == 1:
-            if self.namespace.relation(name) is not None:
-                return not_supported(f'whole-row reference to "{name}" not supported')
             if name in _SYSTEM_COLUMNS and self.namespace.relations:
                 return not_supported(f'system column "{name}" not supported')
             return SqlError(Code.undefined_column, f'column "{name}" does not exist', hint=self._hint(name))
         scope: NameScope | None = self
         while scope is not None:
-            if scope._relation(parts[:-1]) is not None:
+            if scope._relation(parts[:-1]) is not None or parts[-2] in scope.namespace.joins:
                 full = ".".join(parts[-2:])
                 return SqlError(Code.undefined_column, f"column {full} does not exist", hint=scope._hint(name))
             scope = scope.link.around if scope.link is not None else None

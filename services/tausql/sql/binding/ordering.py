@@ -62,8 +62,8 @@ def bind_limits(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env
     clause = node.args.get("limit")
     if isinstance(clause, exp.Fetch):
         options = clause.args.get("limit_options")
-        if options is not None and (options.args.get("with_ties") or options.args.get("percent")):
-            raise not_supported("FETCH FIRST ... WITH TIES not supported")
+        if options is not None and options.args.get("percent"):
+            raise SqlError(Code.syntax_error, 'syntax error at or near "PERCENT"')
         count = clause.args.get("count")
         limit = _bigint(scope, count if count is not None else exp.Literal.number(1), "LIMIT")
     elif clause is not None:
@@ -73,6 +73,19 @@ def bind_limits(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env
     clause = node.args.get("offset")
     offset = _bigint(scope, clause.expression, "OFFSET") if clause is not None else None
     return limit, offset
+
+
+def has_ties(node: exp.Expr) -> bool:
+    """FETCH FIRST ... WITH TIES. Raises 42601 without ORDER BY."""
+    clause = node.args.get("limit")
+    options = clause.args.get("limit_options") if isinstance(clause, exp.Fetch) else None
+    if options is None or not options.args.get("with_ties"):
+        return False
+    if node.args.get("order") is None:
+        raise SqlError(Code.syntax_error, "WITH TIES cannot be specified without ORDER BY clause")
+    if any(lock.args.get("wait") is False for lock in node.args.get("locks") or []):
+        raise SqlError(Code.syntax_error, "SKIP LOCKED and WITH TIES options cannot be used together")
+    return True
 
 
 def _bigint(scope: BlockScope, node: exp.Expr, clause: str) -> Expr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlglot import exp
 
@@ -14,20 +14,20 @@ from tausql.sql.binding.bound import (
     BoundSetOperation,
     BoundValues,
     Cte,
-    CteSource,
     JoinTree,
     OutputColumn,
     QuerySource,
     Relation,
     RelationColumn,
-    RowLock,
-    TableSource,
     Target,
 )
 from tausql.sql.binding.conversion import convert_columns, settled
 from tausql.sql.binding.labels import fold
+from tausql.sql.binding.locking import bind_locks, refuse_locks
 from tausql.sql.binding.names import Namespace, OuterLink, slot_of
-from tausql.sql.binding.ordering import bind_limits, sort_positions, sort_spec
+from tausql.sql.binding.ordering import bind_limits, has_ties, sort_positions, sort_spec
+from tausql.sql.binding.recursion import check_recursive, in_order, refers_to
+from tausql.sql.binding.search_cycle import read_clauses, rewritten
 from tausql.sql.binding.selection import SelectBlock
 from tausql.sql.binding.slots import query_uses_outer
 from tausql.sql.binding.sources import FromClause, conjuncts
@@ -56,18 +56,32 @@ def bind_with(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env) 
     """The environment with the WITH queries added, in order; each sees those before it."""
     scope: dict[str, CteBinding] = dict(env)
     recursive = bool(node.args.get("recursive"))
+    clauses = read_clauses(node)
+    last = node.expressions[-1]
+    if clauses is not None and not (recursive and refers_to(last.this, fold(last.args["alias"].this))):
+        raise SqlError(Code.syntax_error, "WITH query is not recursive")
     met: set[str] = set()
     for item in node.expressions:
         name = fold(item.args["alias"].this)
         if name in met:
             raise SqlError(Code.duplicate_alias, f'WITH query name "{name}" specified more than once')
         met.add(name)
+    for item in in_order(node.expressions) if recursive else node.expressions:
+        name = fold(item.args["alias"].this)
         names = [fold(column) for column in item.args["alias"].args.get("columns") or []]
         query = item.this
         if isinstance(query, (exp.Insert, exp.Update, exp.Delete)):
-            raise not_supported("data-modifying statements in WITH are not supported")
+            cte = _written(binder, node, query, scope, name, names, recursive)
+            scope[name] = CteBinding(cte, None)
+            continue
         used = len(link.correlations) if link is not None else 0
-        if recursive and _refers_to(query, name):
+        if recursive and refers_to(query, name):
+            if clauses is not None and item is last:
+                check_recursive(query, name)
+                first = settled(bind_query(binder, query.this, link, scope), binder.params)
+                own = [column.name for column in _named_columns(first.columns, names, name)]
+                query = rewritten(query, name, own, clauses)
+                names = [*own, *clauses.columns]
             cte = _recursive(binder, query, link, scope, name, names)
         else:
             bound = settled(bind_query(binder, query, link, scope), binder.params)
@@ -78,13 +92,27 @@ def bind_with(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env) 
     return scope
 
 
+def _written(
+    binder: Binder, clause: exp.Expr, query: exp.Expr, env: Env, name: str, names: list[str], recursive: bool
+) -> Cte:
+    """INSERT, UPDATE or DELETE in WITH: at the top of a statement only."""
+    root = binder.root
+    if binder.write is None or root is None or root.args.get("with_") is not clause:
+        raise not_supported("WITH clause containing a data-modifying statement must be at the top level")
+    if recursive and refers_to(query, name):
+        raise SqlError(Code.invalid_recursion, f'recursive query "{name}" must not contain data-modifying statements')
+    outside, binder.around = binder.around, env
+    part = binder.write(binder, query)
+    binder.around = outside
+    returned = [target.column for target in part.body.returning or ()]
+    rows = BoundValues(returned, [], None, None, [])
+    cte = Cte(len(binder.ctes), name, rows, _named_columns(returned, names, name), part=part)
+    binder.ctes.append(cte)
+    return cte
+
+
 def _uses_outer(cte: Cte) -> bool:
     return query_uses_outer(cte.query)
-
-
-def _refers_to(query: exp.Expr, name: str) -> bool:
-    return any(fold(table.this) == name and not table.args.get("db") for table in query.find_all(exp.Table)
-               if isinstance(table.this, exp.Identifier))  # fmt: skip
 
 
 def _named_columns(columns: list[OutputColumn], names: list[str], cte: str) -> list[OutputColumn]:
@@ -104,11 +132,7 @@ def _named_columns(columns: list[OutputColumn], names: list[str], cte: str) -> l
 def _recursive(
     binder: Binder, query: exp.Expr, link: OuterLink | None, env: dict[str, CteBinding], name: str, names: list[str]
 ) -> Cte:
-    if not isinstance(query, exp.Union) or query.args.get("order") or query.args.get("limit"):
-        raise SqlError(
-            Code.syntax_error,
-            f'recursive query "{name}" does not have the form non-recursive-term UNION [ALL] recursive-term',
-        )
+    check_recursive(query, name)
     first = settled(bind_query(binder, query.this, link, env), binder.params)
     cte = Cte(
         len(binder.ctes),
@@ -120,6 +144,10 @@ def _recursive(
     binder.ctes.append(cte)
     inner = {**env, name: CteBinding(cte, None)}
     again = bind_query(binder, query.expression, link, inner)
+    if isinstance(again, BoundSelect) and again.grouping is not None and again.grouping.aggregates:
+        raise SqlError(
+            Code.invalid_recursion, "aggregate functions are not allowed in a recursive query's recursive term"
+        )
     if len(again.columns) != len(first.columns):
         raise _column_counts("UNION")
     for at, (left, right) in enumerate(zip(first.columns, again.columns, strict=True)):
@@ -168,11 +196,12 @@ def _wrapped(binder: Binder, inner: BoundQuery, node: exp.Expr, link: OuterLink 
     limit, offset = bind_limits(binder, node, link, env)
     return BoundSelect(
         outputs, order, limit, offset, tree=relation, where=[], grouping=None, having=[], targets=targets, hidden=[],
-        distinct=False, distinct_on=None, locks=[],
+        distinct=False, distinct_on=None, locks=[], ties=has_ties(node),
     )  # fmt: skip
 
 
 def _values(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env) -> BoundQuery:
+    refuse_locks(node, "cannot be applied to VALUES")
     scope = BlockScope(binder, Namespace(), link, env).in_clause("VALUES")
     rows: list[list[Expr]] = []
     for item in node.expressions:
@@ -199,9 +228,11 @@ def _values(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env) ->
         convert_columns(query, wanted, binder.params)
     query.order = sort_positions(node.args.get("order"), columns, "VALUES")
     query.limit, query.offset = bind_limits(binder, node, link, env)
+    query.ties = has_ties(node)
     return query
 
 
+NOT_WITH_SETS: Final = "is not allowed with UNION/INTERSECT/EXCEPT"
 _OPERATIONS = {exp.Union: "union", exp.Intersect: "intersect", exp.Except: "except"}
 
 
@@ -218,11 +249,14 @@ def _set_operation(binder: Binder, node: exp.Expr, link: OuterLink | None, env: 
         _check_bare(first, type(chain[-1]).__name__.upper())
     for step, following in zip(chain[1:], chain, strict=False):
         _check_bare(step.expression, type(following).__name__.upper())
+    for part in (first, *chain, *(step.expression for step in chain)):
+        refuse_locks(part.this if isinstance(part, exp.Subquery) else part, NOT_WITH_SETS)
     query = bind_query(binder, first, link, env)
     for step in reversed(chain):
         query = _combine(binder, step, query, bind_query(binder, step.expression, link, env))
     query.order = sort_positions(node.args.get("order"), query.columns, "UNION/INTERSECT/EXCEPT")
     query.limit, query.offset = bind_limits(binder, node, link, env)
+    query.ties = has_ties(node)
     return query
 
 
@@ -263,8 +297,8 @@ def _column_counts(operation: str) -> SqlError:
 
 
 def _select(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env) -> BoundQuery:
-    if node.args.get("windows") or node.args.get("qualify"):
-        raise not_supported("window functions are not supported")
+    if node.args.get("qualify"):
+        raise SqlError(Code.syntax_error, 'syntax error at or near "QUALIFY"')
     from_clause = FromClause(binder, link, env)
     tree: JoinTree | None = None
     names = Namespace()
@@ -279,7 +313,7 @@ def _select(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env) ->
     block = SelectBlock(binder, node, names, link, env)
     block.bind()
     limit, offset = bind_limits(binder, node, link, env)
-    return BoundSelect(
+    query = BoundSelect(
         columns=[target.column for target in block.targets],
         order=[sort_spec(position, block.at(position), ordered) for position, ordered in block.order],
         limit=limit,
@@ -292,37 +326,9 @@ def _select(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env) ->
         hidden=block.hidden,
         distinct=block.distinct,
         distinct_on=block.distinct_on,
-        locks=_locks(binder, node, names, block),
+        locks=[],
+        windows=block.windows,
+        ties=has_ties(node),
     )
-
-
-def _locks(binder: Binder, node: exp.Expr, names: Namespace, block: SelectBlock) -> list[RowLock]:
-    locks: list[RowLock] = []
-    for lock in node.args.get("locks") or []:
-        update, key = bool(lock.args.get("update")), bool(lock.args.get("key"))
-        if update == key:  # FOR NO KEY UPDATE, FOR SHARE
-            raise not_supported("locking clauses other than FOR UPDATE/FOR KEY SHARE are not supported")
-        words = "FOR UPDATE" if update else "FOR KEY SHARE"
-        for refused, what in (
-            (block.distinct or block.distinct_on is not None, "DISTINCT clause"),
-            (node.args.get("group") is not None, "GROUP BY clause"),
-            (node.args.get("having") is not None, "HAVING clause"),
-            (block.grouping is not None, "aggregate functions"),
-        ):
-            if refused:
-                raise not_supported(f"{words} is not allowed with {what}")
-        wanted = [fold(table.this) for table in lock.expressions or []]
-        for name in wanted:
-            if names.relation(name) is None:
-                raise SqlError(Code.undefined_table, f'relation "{name}" in {words} clause not found in FROM clause')
-        chosen = [
-            relation
-            for relation in names.relations
-            if isinstance(relation.source, TableSource) and (not wanted or relation.alias in wanted)
-        ]
-        for relation in names.relations:
-            if isinstance(relation.source, CteSource) and relation.alias in wanted:
-                raise not_supported(f"{words} cannot be applied to a WITH query")
-        locks.append(RowLock(update, chosen))
-        binder.locks = True
-    return locks
+    bind_locks(binder, node, query, names)
+    return query

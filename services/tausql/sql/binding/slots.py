@@ -80,6 +80,7 @@ def expressions_of(query: BoundQuery) -> Iterator[Expr]:
         yield from _with_correlations(query.having)
         yield from _with_correlations([target.expr for target in query.targets])
         yield from _with_correlations(query.hidden)
+        yield from _with_correlations(query.windows)
         if query.grouping is not None:
             yield from _with_correlations(query.grouping.keys)
             yield from _with_correlations(query.grouping.aggregates)

@@ -19,13 +19,21 @@ from tausql.sql.binding.bound import (
     SystemSource,
 )
 from tausql.sql.binding.conversion import implicit, settled
+from tausql.sql.binding.functions import call_in_from, find_candidates, is_scalar, matched
+from tausql.sql.binding.join_names import aliased, make_nullable
 from tausql.sql.binding.labels import fold
 from tausql.sql.binding.names import NameScope, Namespace, OuterLink, VisibleColumn
+from tausql.sql.binding.views import bind_view, need_view
 from tausql.sql.expressions import as_boolean
-from tausql.sql.expressions.nodes import And, Coalesce, Expr, FunctionCall
-from tausql.sql.expressions.parsing import function_name
+from tausql.sql.expressions.calls import result_shape, shaped
+from tausql.sql.expressions.nodes import And, Coalesce, Expr, FunctionCall, SetReturningCall
+from tausql.sql.expressions.parsing import USING_ALIAS, function_name
+from tausql.sql.expressions.type_names import type_and_typmod
 from tausql.sql.functions import resolve_operator
-from tausql.sql.types.builtin import INT8
+from tausql.sql.functions.catalogue import is_function
+from tausql.sql.functions.json_records import SHAPED
+from tausql.sql.types.builtin import INT8, RECORD
+from tausql.sql.types.records import Shape, shape_of
 
 
 class FromClause:
@@ -54,7 +62,7 @@ class FromClause:
             tree, names = self.items(node.this, [], before)
             alias = node.args.get("alias")
             if alias is not None and alias.name:
-                names = _aliased(names, fold(alias.this))
+                names = aliased(names, fold(alias.this), [fold(column) for column in alias.args.get("columns") or []])
         else:
             relation = self.relation(node, before)
             tree, names = relation, Namespace()
@@ -66,7 +74,9 @@ class FromClause:
     def _join(
         self, left: JoinTree, left_names: Namespace, join: exp.Expr, before: Namespace
     ) -> tuple[JoinTree, Namespace]:
-        visible = Namespace([*before.columns, *left_names.columns], [*before.relations, *left_names.relations])
+        visible = Namespace([*before.columns, *left_names.columns])
+        visible.take_names(before)
+        visible.take_names(left_names)
         right, right_names = self.item(join.this, visible)
         left_names.check_aliases(right_names)
         side = (join.args.get("side") or "").upper()
@@ -74,16 +84,23 @@ class FromClause:
         if kind is None or (join.args.get("kind") or "").upper() not in ("", "INNER", "OUTER", "CROSS"):
             raise not_supported(f"{side or join.args.get('kind')} JOIN not supported")
         using = [fold(column) for column in join.args.get("using") or []]
+        alias = using.pop()[len(USING_ALIAS) :] if using and using[-1].startswith(USING_ALIAS) else ""
         if (join.args.get("method") or "").upper() == "NATURAL":
             using = [
                 visible_column.name
                 for visible_column in left_names.columns
                 if any(other.name == visible_column.name for other in right_names.columns)
             ]
-        names = Namespace(relations=[*left_names.relations, *right_names.relations])
+        names = Namespace()
+        names.take_names(left_names)
+        names.take_names(right_names)
         condition: list[Expr] = []
         if using:
             names.columns, condition = self._using(using, kind, left_names, right_names)
+            if alias:
+                named = Namespace(joins={alias: names.columns[: len(using)]})
+                names.check_aliases(named)
+                names.take_names(named)
         else:
             names.columns = [*left_names.columns, *right_names.columns]
             on = join.args.get("on")
@@ -93,6 +110,10 @@ class FromClause:
             if on is not None:
                 scope = BlockScope(self.binder, names, self.link, self.env).in_clause("JOIN conditions")
                 condition = conjuncts(as_boolean(scope.expression(on), "JOIN/ON", self.binder.params))
+        if kind in ("left", "full"):
+            make_nullable(right)
+        if kind in ("right", "full"):
+            make_nullable(left)
         if kind == "right":
             return Join("left", right, left, condition), names
         return Join(kind, left, right, condition), names
@@ -144,10 +165,13 @@ class FromClause:
         if isinstance(node, (exp.Subquery, exp.Values, exp.Select, exp.SetOperation)):
             inner = node.this if isinstance(node, exp.Subquery) and not _has_own_clauses(node) else node
             return self._derived(inner, self.link, None, alias, names)
+        if isinstance(node, exp.Table) and isinstance(node.this, exp.Values):
+            return self._derived(node.this, self.link, None, alias, names)
         if isinstance(node, exp.Table):
             if node.args.get("rows_from"):
-                calls = [call.this for call in node.args["rows_from"]]
-                return self._functions(calls, before, alias, names, bool(node.args.get("ordinality")))
+                items = node.args["rows_from"]
+                ordinality = bool(node.args.get("ordinality"))
+                return self._functions([item.this for item in items], before, alias, names, ordinality, None, items)
             if isinstance(node.this, exp.Func):
                 return self._functions([node.this], before, alias, names, bool(node.args.get("ordinality")), node)
             return self._named(node, alias, names)
@@ -164,6 +188,8 @@ class FromClause:
         if cte is not None:
             if cte.correlated_link is not None and cte.correlated_link is not self.link:
                 raise not_supported(f'WITH query "{name}" that refers to an outer query not supported in a subquery')
+            if cte.cte.part is not None and cte.cte.part.body.returning is None:
+                raise not_supported(f'WITH query "{name}" does not have a RETURNING clause')
             return self._reading(CteSource(cte.cte), cte.cte.columns, alias or name, names)
         table = self.binder.find_table(schema, name) if schema not in SYSTEM_SCHEMAS else None
         system = self.binder.find_system(schema, name) if table is None or schema is None else None
@@ -171,7 +197,17 @@ class FromClause:
             columns = [OutputColumn(column, type) for column, type in system.columns]
             return self._reading(SystemSource(system), columns, alias or name, names, system.oid)
         if table is None:
-            raise self.binder.undefined_table(schema, name)
+            view = self.binder.find_view(schema, name)
+            sequence = self.binder.find_sequence(schema, name) if view is None else None
+            if sequence is not None:
+                columns = [OutputColumn(column, type) for column, type in sequence.columns]
+                return self._reading(SystemSource(sequence), columns, alias or name, names, sequence.oid)
+            if view is None:
+                raise self.binder.undefined_table(schema, name)
+            need_view(self.binder, view, "r")
+            query, view_columns = bind_view(self.binder, view)
+            return self._reading(QuerySource(query), view_columns, alias or name, names)
+        self.binder.need_table(table, "r")
         relation = table_relation(table, alias or name, self.base)
         self.base += relation.width
         self._rename(relation, names)
@@ -199,23 +235,68 @@ class FromClause:
         names: list[str],
         ordinality: bool,
         table: exp.Expr | None = None,
+        items: list[exp.Expr] | None = None,
     ) -> Relation:
+        """`table`: the node of a single call; `items`: those of ROWS FROM, each with its own column definitions."""
         scope = BlockScope(self.binder, before, self.link, self.env).in_clause("functions in FROM", sets=True)
         bound: list[Expr] = []
+        widths: list[int] = []
         columns: list[OutputColumn] = []
-        for call in split_unnest(calls):
+        user = self._user_function(calls, table, scope, alias, names, ordinality)
+        if user is not None:
+            return user
+        sources = items if items is not None else [table] * len(calls)
+        told_of = {id(call): _told_columns(source) for call, source in zip(calls, sources, strict=True)}
+        for call, origin in ((part, whole) for whole in calls for part in split_unnest([whole])):
+            told = told_of[id(origin)]
             system = self._system_function(call, table, scope, alias, names)
             if system is not None:
                 return system
-            expr = scope.expression(call)
+            expr = scope.expression(_qualified(call, table))
             label = function_name(call) or "column"
+            if told is not None:
+                expr = _with_told_columns(expr, told)
+            shape = result_shape(expr)
+            if shape is None:
+                _check_described(expr)
+                columns.append(OutputColumn(alias if alias and len(calls) == 1 else label, expr.type, expr.typmod))
+            else:
+                columns += map(OutputColumn, shape.names, shape.types, shape.typmods)
             bound.append(expr)
-            columns.append(OutputColumn(alias if alias and len(calls) == 1 else label, expr.type, expr.typmod))
+            widths.append(0 if shape is None else len(shape.names))
         if ordinality:
             columns.append(OutputColumn("ordinality", INT8))
-        return self._reading(
-            FunctionSource(bound, ordinality), columns, alias or (function_name(calls[0]) or ""), names
-        )
+        source = FunctionSource(bound, ordinality, tuple(widths) if any(widths) else ())
+        return self._reading(source, columns, alias or (function_name(calls[0]) or ""), names)
+
+    def _user_function(
+        self,
+        calls: list[exp.Expr],
+        table: exp.Expr | None,
+        scope: BlockScope,
+        alias: str,
+        names: list[str],
+        ordinality: bool,
+    ) -> Relation | None:
+        """A function in LANGUAGE sql: its query, LATERAL to what stands before it."""
+        name = function_name(calls[0])
+        if not self.binder.snapshot.objects.functions or name is None:
+            return None
+        schema, _, own = name.rpartition(".")
+        if table is not None and table.args.get("db") is not None:
+            schema = fold(table.args["db"])
+        candidates = find_candidates(self.binder, schema or None, own)
+        if not candidates or (not schema and is_function(own)):
+            return None
+        if not schema and all(is_scalar(self.binder.snapshot, candidate) for candidate in candidates):
+            return None  # one row of one value, as of any function
+        if len(calls) > 1 or ordinality:
+            raise not_supported("ROWS FROM and WITH ORDINALITY of a function in LANGUAGE sql not supported")
+        call = calls[0].expression if isinstance(calls[0], exp.Dot) else calls[0]
+        bound, columns, link = call_in_from(scope, matched(scope, candidates, own, call.expressions))
+        if len(columns) == 1 and alias and not names:
+            columns[0].name = alias if columns[0].name == own else columns[0].name
+        return self._reading(QuerySource(bound, link.correlations), columns, alias or own, names)
 
     def _system_function(
         self, call: exp.Expr, table: exp.Expr | None, scope: BlockScope, alias: str, names: list[str]
@@ -258,6 +339,39 @@ class FromClause:
             column.name = name
 
 
+def _told_columns(table: exp.Expr | None) -> Shape | None:
+    """The column definition list of `json_to_record(...) AS t(a int, b text)`."""
+    alias = table.args.get("alias") if table is not None else None
+    columns = (alias.args.get("columns") or []) if alias is not None else []
+    if not columns or not all(isinstance(column, exp.ColumnDef) for column in columns):
+        return None
+    return shape_of([(fold(column.this), *type_and_typmod(column.args["kind"])) for column in columns])
+
+
+def _with_told_columns(expr: Expr, told: Shape) -> Expr:
+    """42601 where the function needs no list, or says itself what it gives."""
+    function = expr.function if isinstance(expr, (FunctionCall, SetReturningCall)) else None
+    if function is not None and function.columns:
+        raise SqlError(Code.syntax_error, "a column definition list is redundant for a function with OUT parameters")
+    if function is None or (function.name not in SHAPED and expr.type is not RECORD):
+        raise SqlError(Code.syntax_error, 'a column definition list is only allowed for functions returning "record"')
+    return shaped(expr, told)
+
+
+def _check_described(expr: Expr) -> None:
+    if isinstance(expr, (FunctionCall, SetReturningCall)) and expr.function.name in SHAPED:
+        raise SqlError(Code.syntax_error, 'a column definition list is required for functions returning "record"')
+
+
+
+def _qualified(call: exp.Expr, table: exp.Expr | None) -> exp.Expr:
+    """A call with the schema FROM names, where it is one that functions of the system are told apart by."""
+    schema = fold(table.args["db"]) if table is not None and table.args.get("db") is not None else ""
+    if schema in ("", "pg_catalog") or not isinstance(call, exp.Anonymous):
+        return call
+    return exp.Dot(this=exp.Identifier(this=schema, quoted=True), expression=call.copy())
+
+
 def conjuncts(expr: Expr) -> list[Expr]:
     """The parts of a condition that must all hold."""
     if isinstance(expr, And):
@@ -294,19 +408,3 @@ def _is_query(node: exp.Expr) -> bool:
 
 def _has_own_clauses(node: exp.Expr) -> bool:
     return any(node.args.get(key) for key in ("order", "limit", "offset", "with_"))
-
-
-def _aliased(names: Namespace, alias: str) -> Namespace:
-    """`(a JOIN b ...) AS x`: only the alias is visible."""
-    columns = [
-        RelationColumn(visible.name, visible.expr.type, visible.expr.typmod, visible.expr.slot)
-        for visible in names.columns
-        if hasattr(visible.expr, "slot")
-    ]
-    if len(columns) != len(names.columns):
-        raise not_supported("an alias of a parenthesised FULL JOIN with USING is not supported")
-    first = names.relations[0]
-    relation = Relation(alias, first.source, columns, first.base, 0)
-    made = Namespace()
-    made.add(relation)
-    return made

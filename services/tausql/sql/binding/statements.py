@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlglot import exp
+
 from tausql.protocol.errors import not_supported
 from tausql.sql.binding.binder import Binder
-from tausql.sql.binding.bound import BoundDelete, BoundInsert, BoundQuery, BoundStatement, BoundUpdate
+from tausql.sql.binding.bound import BoundDelete, BoundInsert, BoundQuery, BoundStatement, BoundUpdate, WritePart
 from tausql.sql.binding.conversion import settled
+from tausql.sql.binding.functions import call_by_name
 from tausql.sql.binding.queries import bind_query
 from tausql.sql.binding.writes import bind_delete, bind_insert, bind_update, checks_of
+from tausql.sql.binding.writing_calls import as_writing_call
 from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.expressions import Expr, ParamTypes
 from tausql.sql.refusals import too_deep
@@ -27,7 +31,7 @@ def bind_statement(
 ) -> BoundStatement:
     """Binds a query, INSERT, UPDATE or DELETE. Raises SqlError; 54001 for what is nested too deeply."""
     params = ParamTypes(declared)
-    binder = Binder(snapshot, search_path, params, system, bind_query)
+    binder = Binder(snapshot, search_path, params, system, bind_query, call_by_name)
     try:
         bound = _bind(binder, statement)
     except RecursionError:
@@ -39,12 +43,15 @@ def _bind(binder: Binder, statement: Statement) -> BoundStatement:
     node = statement.node
     if node is None:
         raise not_supported(f"{statement.kind} not supported here")
+    binder.root = node
+    binder.write = bind_part
     checks: list[tuple[str, Expr]] = []
     body: BoundQuery | BoundInsert | BoundUpdate | BoundDelete
     if statement.kind == "query":
+        node = binder.root = as_writing_call(binder, node)
         body = settled(bind_query(binder, node, None, {}), binder.params)
     elif statement.kind == "insert":
-        body = bind_insert(binder, node)
+        body = bind_insert(binder, node, statement.options.get("overriding", ""))
         checks = checks_of(binder, body.relation)
     elif statement.kind == "update":
         body = bind_update(binder, node)
@@ -59,5 +66,25 @@ def _bind(binder: Binder, statement: Statement) -> BoundStatement:
         binder.params.finish(),
         checks,
         binder.locks,
-        binder.system_used,
+        binder.system_used or binder.params.reads_schema,
+        binder.view_checks,
+        tuple(binder.relies.items()),
+        tuple(binder.needs),
     )
+
+
+def bind_part(binder: Binder, node: exp.Expr) -> WritePart:
+    """INSERT, UPDATE or DELETE in WITH."""
+    kept = binder.view_checks, binder.view_defaults
+    binder.view_checks, binder.view_defaults = [], {}
+    body: BoundInsert | BoundUpdate | BoundDelete
+    if isinstance(node, exp.Insert):
+        body = bind_insert(binder, node, node.args.get("overriding") or "")
+    elif isinstance(node, exp.Update):
+        body = bind_update(binder, node)
+    else:
+        body = bind_delete(binder, node)
+    checks = [] if isinstance(body, BoundDelete) else checks_of(binder, body.relation)
+    part = WritePart(body, checks, binder.view_checks)
+    binder.view_checks, binder.view_defaults = kept
+    return part

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from sqlglot import exp
 
 from tausql.protocol.errors import Code, SqlError, not_supported
+from tausql.sql.binding.arbiters import arbiters
 from tausql.sql.binding.binder import Binder, BlockScope, Env, table_relation
 from tausql.sql.binding.bound import (
     BoundDelete,
@@ -15,55 +17,91 @@ from tausql.sql.binding.bound import (
     Conflict,
     Join,
     JoinTree,
-    QuerySource,
     Relation,
     RelationColumn,
     TableSource,
     Target,
 )
-from tausql.sql.binding.conversion import convert_columns, settled
+from tausql.sql.binding.conversion import convert_columns
 from tausql.sql.binding.labels import fold
-from tausql.sql.binding.names import NameScope, Namespace, OuterLink, slot_of
+from tausql.sql.binding.names import Namespace
 from tausql.sql.binding.queries import bind_with
 from tausql.sql.binding.selection import TargetList
 from tausql.sql.binding.sources import FromClause, conjuncts
+from tausql.sql.binding.updatable import DELETE, INSERT, UPDATE, WriteTarget, write_target
 from tausql.sql.catalogue.descriptors import Column, Table
+from tausql.sql.domains import checked_value
 from tausql.sql.expressions import as_boolean, assign, settle
-from tausql.sql.expressions.nodes import Const, Expr, Slot
+from tausql.sql.expressions.binder import Binder as Binding
+from tausql.sql.expressions.containers import jsonb_assignment, subscripts_of
+from tausql.sql.expressions.nodes import Const, Expr, FunctionCall, Slot, Subquery
 from tausql.sql.expressions.parsing import parse_expression
+from tausql.sql.expressions.predicates import query_of
+from tausql.sql.functions.sequence_functions import NEXT_IDENTITY
 from tausql.sql.types import type_by_oid
+from tausql.sql.types.builtin import INT8, JSONB, REGCLASS
 
 NO_CTES: Env = {}
-
-
-def target_relation(binder: Binder, node: exp.Expr) -> tuple[Table, str]:
-    """(table, alias) of the relation a statement writes."""
-    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
-        raise not_supported("this is not supported as the target of a statement")
-    name = fold(node.this)
-    table = binder.target_table(fold(node.args.get("db")) or None, name)
-    alias = node.args.get("alias")
-    return table, fold(alias.this) if alias is not None else name
-
-
-def column_named(table: Table, name: str) -> Column:
-    column = table.column(name)
-    if column is None:
-        raise SqlError(Code.undefined_column, f'column "{name}" of relation "{table.name}" does not exist')
-    return column
 
 
 def default_of(binder: Binder, column: Column) -> Expr:
     """A column's default, or NULL, as an assignable expression."""
     type = type_by_oid(column.type_oid)
-    if column.default is None:
-        return Const(value=None, type=type, typmod=column.typmod)
+    if column.sequence:
+        return assigned(binder, next_value(column.sequence), column)
+    domain = binder.domain_of(column.domain) if column.domain else None
+    default = binder.view_defaults.get(column.position, column.default)
+    if default is None and domain is not None:
+        default = domain.default
+    if default is None:
+        null = Const(value=None, type=type, typmod=column.typmod)
+        return null if domain is None else checked_value(domain, null)
     scope = BlockScope(binder, Namespace(), None, NO_CTES).in_clause("DEFAULT expressions")
-    return assign(scope.expression(parse_expression(column.default)), type, column.typmod, column.name, binder.params)
+    return assigned(binder, scope.expression(parse_expression(default)), column)
+
+
+def next_value(sequence: int) -> Expr:
+    """nextval of an identity column's sequence. The column's default, not the user's call: USAGE is not asked for."""
+    return FunctionCall(function=NEXT_IDENTITY, args=(Const(value=sequence, type=REGCLASS),), type=INT8)
 
 
 def assigned(binder: Binder, expr: Expr, column: Column) -> Expr:
-    return assign(expr, type_by_oid(column.type_oid), column.typmod, column.name, binder.params)
+    value = assign(expr, type_by_oid(column.type_oid), column.typmod, column.name, binder.params)
+    domain = binder.domain_of(column.domain) if column.domain else None
+    return value if domain is None else checked_value(domain, value)
+
+
+def check_insertable(column: Column, overriding: str = "") -> None:
+    """Raises 428C9 for a value given to a generated column. `overriding`: system or user, as OVERRIDING ... VALUE."""
+    if column.identity == "a" and not overriding:
+        raise SqlError(
+            Code.generated_always,
+            f'cannot insert a non-DEFAULT value into column "{column.name}"',
+            detail=f'Column "{column.name}" is an identity column defined as GENERATED ALWAYS.',
+            hint="Use OVERRIDING SYSTEM VALUE to override.",
+        )
+    if column.generated is not None:
+        raise SqlError(
+            Code.generated_always,
+            f'cannot insert a non-DEFAULT value into column "{column.name}"',
+            detail=f'Column "{column.name}" is a generated column.',
+        )
+
+
+def check_updatable(column: Column) -> None:
+    """Raises 428C9 for SET column = value of a generated column."""
+    if column.identity == "a":
+        raise SqlError(
+            Code.generated_always,
+            f'column "{column.name}" can only be updated to DEFAULT',
+            detail=f'Column "{column.name}" is an identity column defined as GENERATED ALWAYS.',
+        )
+    if column.generated is not None:
+        raise SqlError(
+            Code.generated_always,
+            f'column "{column.name}" can only be updated to DEFAULT',
+            detail=f'Column "{column.name}" is a generated column.',
+        )
 
 
 def table_of(relation: Relation) -> Table:
@@ -101,19 +139,26 @@ def settled_target(binder: Binder, target: Target) -> Target:
 
 def with_env(binder: Binder, node: exp.Expr) -> Env:
     clause = node.args.get("with_")
-    return bind_with(binder, clause, None, NO_CTES) if clause is not None else NO_CTES
+    return bind_with(binder, clause, None, binder.around) if clause is not None else binder.around
 
 
 # INSERT
 
 
-def bind_insert(binder: Binder, node: exp.Expr) -> BoundInsert:
+def bind_insert(binder: Binder, node: exp.Expr, overriding: str = "") -> BoundInsert:
+    """`overriding`: `system` or `user` of OVERRIDING ... VALUE."""
     env = with_env(binder, node)
     into = node.this
     names = [fold(column) for column in into.expressions] if isinstance(into, exp.Schema) else None
-    table, alias = target_relation(binder, into.this if isinstance(into, exp.Schema) else into)
-    relation = table_relation(table, alias, 0)
-    columns = _insert_columns(table, names)
+    target = write_target(binder, into.this if isinstance(into, exp.Schema) else into, INSERT)
+    table, relation = target.table, target.relation
+    columns = _insert_columns(target, names)
+    binder.view_checks = target.checks
+    binder.view_defaults = target.defaults
+    conflict = node.args.get("conflict")
+    target.need(binder, INSERT, columns, node.args.get("returning") is not None or conflict is not None)
+    if conflict is not None and conflict.args["action"].name.upper() == "DO UPDATE":
+        target.need(binder, UPDATE, [], True)
     bound = BoundInsert(relation, [], None, [], None, None)
     source = node.args.get("expression")
     if source is None:
@@ -121,20 +166,21 @@ def bind_insert(binder: Binder, node: exp.Expr) -> BoundInsert:
     elif isinstance(source, exp.Values) and not any(
         source.args.get(key) for key in ("order", "limit", "offset", "with_")
     ):
-        bound.rows = _insert_values(binder, source, table, columns, names is not None, env)
+        bound.rows = _insert_values(binder, source, table, columns, names is not None, env, overriding)
     else:
-        _insert_query(binder, source, bound, columns, names is not None, env)
-    visible = Namespace()
-    visible.add(relation)
-    bound.conflict = _bind_conflict(binder, node.args.get("conflict"), relation, env)
-    bound.returning = bind_returning(binder, node, visible, env)
+        _insert_query(binder, source, bound, columns, names is not None, env, overriding)
+    bound.conflict = _bind_conflict(binder, conflict, target, env)
+    bound.returning = bind_returning(binder, node, target.names, env)
     return bound
 
 
-def _insert_columns(table: Table, names: list[str] | None) -> list[Column]:
+def _insert_columns(target: WriteTarget, names: list[str] | None) -> list[Column]:
     if names is None:
-        return list(table.live_columns)
-    columns = [column_named(table, name) for name in names]
+        if target.view is None:
+            return list(target.table.live_columns)
+        plain = takewhile(lambda column: column[1] is not None, target.columns)
+        return [target.column(name, INSERT) for name, _ in plain]
+    columns = [target.column(name, INSERT) for name in names]
     for at, name in enumerate(names):
         if name in names[:at]:
             raise SqlError(Code.duplicate_column, f'column "{name}" specified more than once')
@@ -149,7 +195,7 @@ def _check_width(width: int, columns: Sequence[Column], named: bool) -> None:
 
 
 def _insert_values(
-    binder: Binder, source: exp.Expr, table: Table, columns: list[Column], named: bool, env: Env
+    binder: Binder, source: exp.Expr, table: Table, columns: list[Column], named: bool, env: Env, overriding: str
 ) -> list[list[Expr]]:
     scope = BlockScope(binder, Namespace(), None, env).in_clause("VALUES")
     rows: list[list[Expr]] = []
@@ -166,7 +212,10 @@ def _insert_values(
         row: list[Expr | None] = [None] * len(table.columns)
         for column, cell in zip(columns, cells, strict=False):
             if not _is_default(cell):
-                row[column.position] = assigned(binder, scope.expression(cell), column)
+                check_insertable(column, overriding)
+                value = assigned(binder, scope.expression(cell), column)
+                if not (column.identity and overriding == "user"):
+                    row[column.position] = value
         for at, column in enumerate(table.columns):
             if row[at] is None:
                 if at not in defaults:
@@ -186,7 +235,7 @@ def _is_default(cell: exp.Expr) -> bool:
 
 
 def _insert_query(
-    binder: Binder, source: exp.Expr, bound: BoundInsert, columns: list[Column], named: bool, env: Env
+    binder: Binder, source: exp.Expr, bound: BoundInsert, columns: list[Column], named: bool, env: Env, overriding: str
 ) -> None:
     table = table_of(bound.relation)
     query = binder.query(binder, source, None, env)
@@ -200,21 +249,22 @@ def _insert_query(
     if any(type is not None for type in wanted):
         convert_columns(query, wanted, binder.params)
     for at, (column, output) in enumerate(zip(columns, query.columns, strict=False)):
-        made[column.position] = assigned(
-            binder, Slot(slot=at, type=output.type, typmod=output.typmod, name=output.name), column
-        )
+        check_insertable(column, overriding)
+        value = assigned(binder, Slot(slot=at, type=output.type, typmod=output.typmod, name=output.name), column)
+        if not (column.identity and overriding == "user"):
+            made[column.position] = value
     bound.from_query = [
         expr if expr is not None else default_of(binder, column)
         for expr, column in zip(made, table.columns, strict=True)
     ]
 
 
-def _bind_conflict(binder: Binder, node: exp.Expr | None, relation: Relation, env: Env) -> Conflict | None:
+def _bind_conflict(binder: Binder, node: exp.Expr | None, target: WriteTarget, env: Env) -> Conflict | None:
     if node is None:
         return None
-    table = table_of(relation)
+    table, relation = target.table, target.relation
     action = node.args["action"].name.upper()
-    conflict = Conflict(_arbiters(table, node), action == "DO UPDATE")
+    conflict = Conflict(arbiters(table, node), action == "DO UPDATE")
     if not conflict.update:
         return conflict
     if conflict.arbiters is None:
@@ -224,14 +274,17 @@ def _bind_conflict(binder: Binder, node: exp.Expr | None, relation: Relation, en
             hint="For example, ON CONFLICT (column_name).",
         )
     excluded = table_relation(table, "excluded", relation.width)
+    if target.view is not None:
+        excluded.columns = [
+            RelationColumn(name, type_by_oid(table.columns[at].type_oid), table.columns[at].typmod, relation.width + at)
+            for name, at in target.columns
+            if at is not None
+        ]
     names = Namespace()
-    names.add(relation)
+    names.extend(target.names)
     names.add(excluded)
     scope = BlockScope(binder, names, None, env).in_clause("UPDATE")
-    settings, extra = _assignments(binder, node.expressions, table, scope, names, None)
-    if extra:
-        raise not_supported("a subquery of several columns in ON CONFLICT DO UPDATE is not supported")
-    conflict.assignments = settings
+    conflict.assignments = _assignments(binder, node.expressions, target, scope)
     where = node.args.get("where")
     if where is not None:
         scope = scope.in_clause("WHERE")
@@ -239,64 +292,25 @@ def _bind_conflict(binder: Binder, node: exp.Expr | None, relation: Relation, en
     return conflict
 
 
-def _arbiters(table: Table, node: exp.Expr) -> tuple[int, ...] | None:
-    constraint = node.args.get("constraint")
-    if constraint is not None:
-        name = fold(constraint)
-        if table.primary_key and name == table.primary_key_name:
-            return (0,)
-        for index in table.indexes:
-            if index.name == name and index.unique:
-                return (index.oid,)
-        raise SqlError(Code.undefined_object, f'constraint "{name}" for table "{table.name}" does not exist')
-    keys = node.args.get("conflict_keys")
-    if not keys:
-        return None
-    wanted: set[int] = set()
-    for key in keys:
-        column = key.this if isinstance(key, exp.Ordered) else key
-        while isinstance(column, (exp.Paren, exp.Column)):
-            column = column.this
-        if not isinstance(column, exp.Identifier):
-            raise _no_arbiter()
-        found_column = table.column(fold(column))
-        if found_column is None:
-            raise SqlError(Code.undefined_column, f'column "{fold(column)}" does not exist')
-        wanted.add(found_column.position)
-    found: list[int] = []
-    if table.primary_key and wanted == set(table.primary_key):
-        found.append(0)
-    found.extend(index.oid for index in table.indexes if index.unique and set(index.columns) == wanted)
-    if not found:
-        raise _no_arbiter()
-    return tuple(found)
-
-
-def _no_arbiter() -> SqlError:
-    return SqlError(
-        Code.invalid_column_reference,
-        "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-    )
-
-
 # UPDATE and DELETE
 
 
 def bind_update(binder: Binder, node: exp.Expr) -> BoundUpdate:
     env = with_env(binder, node)
-    table, alias = target_relation(binder, node.this)
+    target = write_target(binder, node.this, UPDATE)
+    relation = target.relation
+    binder.view_checks = target.checks
     from_clause = FromClause(binder, None, env)
-    relation = table_relation(table, alias, 0)
     from_clause.base = relation.width
-    tree, names = _joined(binder, relation, _from_items(node.args.get("from_")), from_clause)
+    tree, names = _joined(target, _from_items(node.args.get("from_")), from_clause)
     scope = BlockScope(binder, names, None, env).in_clause("UPDATE")
-    assignments, extra = _assignments(binder, node.expressions, table, scope, names, from_clause)
-    for source in extra:
-        tree = Join("left", tree, source, [])
+    assignments = _assignments(binder, node.expressions, target, scope)
+    changed = [target.table.columns[at] for at in assignments]
+    target.need(binder, UPDATE, changed, _reads(node) or any(not isinstance(e, Const) for e in assignments.values()))
     return BoundUpdate(
         relation,
         tree,
-        _bind_where(binder, node, names, env),
+        [*target.where, *_bind_where(binder, node, names, env)],
         assignments,
         bind_returning(binder, node, names, env),
     )
@@ -304,14 +318,14 @@ def bind_update(binder: Binder, node: exp.Expr) -> BoundUpdate:
 
 def bind_delete(binder: Binder, node: exp.Expr) -> BoundDelete:
     env = with_env(binder, node)
-    target = node.this
-    table, alias = target_relation(binder, target)
+    target = write_target(binder, node.this, DELETE)
+    target.need(binder, DELETE, [], _reads(node))
+    relation = target.relation
     from_clause = FromClause(binder, None, env)
-    relation = table_relation(table, alias, 0)
     from_clause.base = relation.width
     using = node.args.get("using") or []
-    tree, names = _joined(binder, relation, list(using), from_clause)
-    where = _bind_where(binder, node, names, env)
+    tree, names = _joined(target, list(using), from_clause)
+    where = [*target.where, *_bind_where(binder, node, names, env)]
     return BoundDelete(relation, tree, where, bind_returning(binder, node, names, env))
 
 
@@ -319,12 +333,17 @@ def _from_items(node: exp.Expr | None) -> list[exp.Expr]:
     return [node.this] if node is not None else []
 
 
+def _reads(node: exp.Expr) -> bool:
+    """Whether a statement that writes reads too: then it takes the privilege to."""
+    return any(node.args.get(key) for key in ("where", "returning", "from_", "using"))
+
+
 def _joined(
-    binder: Binder, relation: Relation, items: list[exp.Expr], from_clause: FromClause
+    target: WriteTarget, items: list[exp.Expr], from_clause: FromClause
 ) -> tuple[JoinTree, Namespace]:
     names = Namespace()
-    names.add(relation)
-    tree: JoinTree = relation
+    names.extend(target.names)
+    tree: JoinTree = target.relation
     for item in items:
         right, right_names = from_clause.item(item, Namespace())
         names.check_aliases(right_names)
@@ -344,20 +363,23 @@ def _bind_where(binder: Binder, node: exp.Expr, names: Namespace, env: Env) -> l
 def _assignments(
     binder: Binder,
     items: list[exp.Expr],
-    table: Table,
+    into: WriteTarget,
     scope: BlockScope,
-    names: Namespace,
-    from_clause: FromClause | None,
-) -> tuple[dict[int, Expr], list[Relation]]:
-    """SET a = x, (b, c) = (y, z), (d, e) = (SELECT ...): by position; relations for the last form."""
+) -> dict[int, Expr]:
+    """SET a = x, (b, c) = (y, z), (d, e) = (SELECT ...): by position."""
     made: dict[int, Expr] = {}
-    extra: list[Relation] = []
 
     def put(target: exp.Expr, value: exp.Expr) -> None:
-        column = _set_column(table, target, made)
-        made[column.position] = (
-            default_of(binder, column) if _is_default(value) else assigned(binder, scope.expression(value), column)
-        )
+        if isinstance(target, exp.Bracket):
+            column, changed = _subscripted(binder, target, value, into, made, scope)
+            made[column.position] = changed
+            return
+        column = _set_column(into, target, made)
+        if _is_default(value):
+            made[column.position] = default_of(binder, column)
+        else:
+            check_updatable(column)
+            made[column.position] = assigned(binder, scope.expression(value), column)
 
     for item in items:
         if not isinstance(item, exp.EQ):
@@ -368,20 +390,45 @@ def _assignments(
             continue
         columns = targets.expressions if isinstance(targets, exp.Tuple) else [targets.this]
         if isinstance(value, exp.Subquery):
-            relation = _subquery_relation(binder, value, names, from_clause)
-            if len(relation.columns) != len(columns):
+            found = scope.bind_subquery(query_of(value), "row")
+            if len(found.columns) != len(columns):
                 raise SqlError(Code.syntax_error, "number of columns does not match number of values")
-            for target, source in zip(columns, relation.columns, strict=True):
-                column = _set_column(table, target, made)
-                made[column.position] = assigned(binder, slot_of(source), column)
-            extra.append(relation)
+            for at, (target, (type, typmod)) in enumerate(zip(columns, found.columns, strict=True)):
+                column = _set_column(into, target, made)
+                check_updatable(column)
+                source = Subquery(
+                    kind="scalar", index=found.index, column=at, plan=found.plan, type=type, typmod=typmod
+                )
+                made[column.position] = assigned(binder, source, column)
             continue
         values = _row_values(value)
         if len(values) != len(columns):
             raise SqlError(Code.syntax_error, "number of columns does not match number of values")
         for target, part in zip(columns, values, strict=True):
             put(target, part)
-    return made, extra
+    return made
+
+
+def _subscripted(
+    binder: Binder,
+    target: exp.Bracket,
+    value: exp.Expr,
+    into: WriteTarget,
+    made: dict[int, Expr],
+    scope: BlockScope,
+) -> tuple[Column, Expr]:
+    """SET doc['a'][0] = value, on top of what the statement has set in the column already."""
+    inner, indexes = subscripts_of(target)
+    column = _set_column(into, inner, {})
+    check_updatable(column)
+    if type_by_oid(column.type_oid) is not JSONB:
+        shown = type_by_oid(column.type_oid).display(column.typmod)
+        raise SqlError(
+            Code.datatype_mismatch, f"cannot subscript type {shown} because it does not support subscripting"
+        )
+    current = made.get(column.position) or scope.resolve_column((into.relation.alias, column.name))
+    changed = jsonb_assignment(Binding(scope), current, indexes, assigned(binder, scope.expression(value), column))
+    return column, changed
 
 
 def _row_values(value: exp.Expr) -> list[exp.Expr]:
@@ -392,7 +439,8 @@ def _row_values(value: exp.Expr) -> list[exp.Expr]:
     raise not_supported("source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression")
 
 
-def _set_column(table: Table, target: exp.Expr, made: dict[int, Expr]) -> Column:
+def _set_column(into: WriteTarget, target: exp.Expr, made: dict[int, Expr]) -> Column:
+    table = into.table
     identifier = target.this if isinstance(target, exp.Column) else target
     if isinstance(target, exp.Column) and target.args.get("table"):
         identifier = target.args["table"]
@@ -405,23 +453,7 @@ def _set_column(table: Table, target: exp.Expr, made: dict[int, Expr]) -> Column
         )
     if not isinstance(identifier, exp.Identifier):
         raise not_supported(f"SET {target.sql(dialect='postgres')[:60]} not supported")
-    column = column_named(table, fold(identifier))
+    column = into.column(fold(identifier), UPDATE)
     if column.position in made:
         raise SqlError(Code.syntax_error, f'multiple assignments to same column "{column.name}"')
     return column
-
-
-def _subquery_relation(binder: Binder, node: exp.Expr, names: Namespace, from_clause: FromClause | None) -> Relation:
-    if from_clause is None:
-        raise not_supported("a subquery of several columns in ON CONFLICT DO UPDATE is not supported")
-    link = OuterLink(NameScope(names, None))
-    bound = settled(binder.query(binder, node.this, link, from_clause.env), binder.params)
-    columns = [
-        RelationColumn(column.name, column.type, column.typmod, from_clause.base + at)
-        for at, column in enumerate(bound.columns)
-    ]
-    relation = Relation(
-        "", QuerySource(bound, link.correlations, single_row=True), columns, from_clause.base, len(columns)
-    )
-    from_clause.base += len(columns)
-    return relation

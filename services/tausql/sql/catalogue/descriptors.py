@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 import msgspec
 
 from tausql.sql.catalogue.objects import ADMIN_OID, NO_OBJECTS, Acl, Objects
+from tausql.sql.catalogue.statistics import NO_STATISTICS, TableStatistics
 
 GLOBAL_RELATION = 0  # changes with every schema change: what a name that is not there, and DDL itself, relies on
 
@@ -54,6 +56,7 @@ class Index(msgspec.Struct, frozen=True, gc=False):
     predicate: str | None = None  # SQL text of WHERE: rows that do not satisfy it have no entry
     nulls_not_distinct: bool = False
     constraint_oid: int = 0
+    storage: int = 0  # as a table's
 
 
 class Check(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -99,6 +102,7 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     acl: Acl = None
     primary_key_include: tuple[int, ...] = ()
     primary_key_oid: int = 0  # the constraint's; 0 = none was given
+    storage: int = 0  # under which number its rows lie; 0 = its oid (another one once it was truncated)
 
     def column(self, name: str) -> Column | None:
         for column in self.columns:
@@ -121,6 +125,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     by_oid: Mapping[int, Table]
     indexes: Mapping[tuple[str, str], tuple[Table, Index]]  # by (schema, index name)
     objects: Objects = NO_OBJECTS  # everything that is no table and no index
+    statistics: Mapping[int, TableStatistics] = NO_STATISTICS  # by table oid
+    derived: dict[str, Any] = msgspec.field(default_factory=dict)  # what was worked out of it, on first demand
 
     def find(self, schema: str | None, name: str, search_path: tuple[str, ...]) -> Table | None:
         """The table a name means: in `schema`, or the first of `search_path` that has it."""

@@ -85,39 +85,51 @@ class CatalogueWriter:
         self._transaction = transaction
         self._snapshot = snapshot
         self._keys = system_keys(snapshot.cluster)
+        self._next_oid = 0  # a statement does not see its own write of the counter
+        self._claimed: dict[tuple[str, str], bool] = {}  # names taken (True) and released by this change
+        self._tables: dict[int, Table | None] = {}  # what this change writes, None: removes
+        self._objects: dict[int, CatalogueObject | None] = {}
 
     async def take_oids(self, count: int) -> int:
         """`count` fresh oids in a row; the first of them."""
         key = self._keys.counter(("oid",))
-        (value,) = await self._transaction.get(COUNTERS, [key])
-        first = decode_counter(value).next if value is not None else FIRST_USER_OID
-        row = encode_row(CounterRow(first + count))
-        if value is None:
-            self._transaction.insert_row(COUNTERS, key, row)
-        else:
+        first, there = self._next_oid, True
+        if not first:
+            (value,) = await self._transaction.get(COUNTERS, [key])
+            first, there = (decode_counter(value).next, True) if value is not None else (FIRST_USER_OID, False)
+        self._next_oid = first + count
+        row = encode_row(CounterRow(self._next_oid))
+        if there:
             self._transaction.update_row(COUNTERS, key, row, False)
+        else:
+            self._transaction.insert_row(COUNTERS, key, row)
         return first
 
     async def claim_names(self, schema: str, names: Mapping[str, NameRow]) -> None:
         """Enter names into the one namespace of all that pg_class shows. Raises 42P07 where one is taken."""
         keys = [self._keys.name((schema, name)) for name in names]
         for key, (name, row), taken in zip(keys, names.items(), await self._transaction.get(NAMES, keys), strict=True):
-            if taken is not None:
+            if self._claimed.get((schema, name), taken is not None):
                 raise SqlError(Code.duplicate_table, f'relation "{name}" already exists')
+            self._claimed[schema, name] = True
             self._transaction.insert_row(NAMES, key, encode_row(row))
 
     def release_name(self, schema: str, name: str) -> None:
+        self._claimed[schema, name] = False
         self._transaction.delete_row(NAMES, self._keys.name((schema, name)))
 
     def add_table(self, table: Table) -> None:
+        self._tables[table.oid] = table
         self._transaction.insert_row(RELATIONS, self._keys.relation((table.oid,)), encode_table(table))
         self._changed(table.oid)
 
     def replace_table(self, table: Table) -> None:
+        self._tables[table.oid] = table
         self._transaction.update_row(RELATIONS, self._keys.relation((table.oid,)), encode_table(table), False)
         self._changed(table.oid)
 
     def remove_table(self, table: Table) -> None:
+        self._tables[table.oid] = None
         self._transaction.delete_row(RELATIONS, self._keys.relation((table.oid,)))
         self.release_name(table.schema, table.name)
         if table.primary_key:
@@ -128,16 +140,19 @@ class CatalogueWriter:
 
     def add_object(self, item: CatalogueObject) -> None:
         """A view's or a sequence's name is claimed apart (`claim_names`)."""
+        self._objects[item.oid] = item
         self._transaction.insert_row(OBJECTS, self._keys.object((item.oid,)), encode_row(item))
         self._changed(item.oid)
 
     def replace_object(self, item: CatalogueObject) -> None:
         """Also for what the system brings (`objects.BUILT_IN`), which has no row before its first change."""
+        self._objects[item.oid] = item
         self._transaction.update_row(OBJECTS, self._keys.object((item.oid,)), encode_row(item), False)
         self._changed(item.oid)
 
     def remove_object(self, item: CatalogueObject) -> None:
         """Its comment goes too; a view's or a sequence's name is released apart."""
+        self._objects[item.oid] = None
         self._transaction.delete_row(OBJECTS, self._keys.object((item.oid,)))
         for key in self._snapshot.objects.comments:
             if key[1] == item.oid:
@@ -151,6 +166,34 @@ class CatalogueWriter:
         elif key in self._snapshot.objects.comments:
             self._transaction.delete_row(COMMENTS, self._keys.comment(key))
         self._transaction.change_schema(GLOBAL_RELATION)
+
+    def changed_object(self, oid: int) -> CatalogueObject | None:
+        """An object as this change has written it; None: as it was, or removed."""
+        return self._objects.get(oid)
+
+    def changed_snapshot(self) -> Snapshot:
+        """The schema with what this change has written so far: a statement does not read its own writes."""
+        old = self._snapshot
+        by_oid = {**old.by_oid, **{oid: table for oid, table in self._tables.items() if table is not None}}
+        for oid, table in self._tables.items():
+            if table is None:
+                by_oid.pop(oid, None)
+        items = {**old.objects.by_oid}
+        for oid, item in self._objects.items():
+            if item is None:
+                items.pop(oid, None)
+            else:
+                items[oid] = item
+        found = objects_of(items, old.objects.comments)
+        return Snapshot(
+            cluster=old.cluster,
+            version=old.version,
+            schemas=tuple(found.schemas),
+            tables={(table.schema, table.name): table for table in by_oid.values()},
+            by_oid=by_oid,
+            indexes={(one.schema, index.name): (one, index) for one in by_oid.values() for index in one.indexes},
+            objects=found,
+        )
 
     def _changed(self, oid: int) -> None:
         self._transaction.change_schema(oid)

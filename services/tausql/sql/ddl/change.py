@@ -13,6 +13,7 @@ from tausql.sql.catalogue.store import CatalogueWriter
 from tausql.sql.ddl.reading import Words
 from tausql.sql.expressions.context import Context
 from tausql.sql.statements import Statement
+from tausql.sql.system import SystemRelations
 
 
 @dataclass(slots=True)
@@ -28,9 +29,17 @@ class DdlResult:
 class SchemaChange:
     """One statement, the transaction it runs in and the schema as it was before."""
 
-    __slots__ = ("context", "notices", "search_path", "snapshot", "statement", "transaction", "writer")
+    __slots__ = ("context", "notices", "search_path", "snapshot", "statement", "system", "transaction", "writer")
 
-    def __init__(self, statement: Statement, transaction: Transaction, snapshot: Snapshot, context: Context) -> None:
+    def __init__(
+        self,
+        statement: Statement,
+        transaction: Transaction,
+        snapshot: Snapshot,
+        context: Context,
+        system: SystemRelations | None = None,
+    ) -> None:
+        self.system = system
         self.statement = statement
         self.transaction = transaction
         self.snapshot = snapshot

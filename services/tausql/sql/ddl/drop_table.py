@@ -1,51 +1,57 @@
-"""DROP TABLE: out of the catalogue at once, its rows and index entries by a job."""
+"""DROP TABLE: out of the catalogue at once, its rows and index entries by jobs."""
 
 from __future__ import annotations
 
-from sqlglot import exp
-
-from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.protocol.keys import relation_prefix
+from tausql.protocol.errors import Code, SqlError
+from tausql.sql.catalogue.descriptors import Table
 from tausql.sql.ddl.change import DdlResult, SchemaChange
-from tausql.sql.ddl.columns import identifier
-from tausql.sql.ddl.indexes import enter_job
+from tausql.sql.ddl.dependencies import Item, drop
+from tausql.sql.ddl.jobs_entry import enter_removal
+from tausql.sql.ddl.names import check_owner, find_relation, wrong_kind
 
 
 async def drop_tables(change: SchemaChange) -> DdlResult:
-    """Raises 42P01 for a table that is not there, unless IF EXISTS was said; 42809 for an index."""
-    node, snapshot, writer = change.statement.node, change.snapshot, change.writer
-    if not isinstance(node, exp.Drop):
-        raise not_supported("this form of DROP TABLE is not supported yet")
-    dropped: set[int] = set()
-    for place in node.args["tables"]:
-        schema = identifier(place.args["db"]) if place.args.get("db") is not None else None
-        name = identifier(place.this)
-        table = snapshot.find(schema, name, change.search_path)
-        if table is None:
-            if (schema or "public", name) in snapshot.indexes:
-                raise SqlError(
-                    Code.wrong_object_type, f'"{name}" is not a table', hint="Use DROP INDEX to remove an index."
-                )
-            if not node.args.get("exists"):
-                raise SqlError(Code.undefined_table, f'table "{name}" does not exist')
-            change.notice(f'table "{name}" does not exist, skipping')
+    """Raises 42P01 for a table that is not there, unless IF EXISTS was said; 42809 for another kind of relation; 2BP01
+    where something relies on it and CASCADE was not said."""
+    words = change.words()
+    words.expect("DROP", "TABLE")
+    missing_ok = words.take("IF", "EXISTS")
+    places = [words.qualified_name()]
+    while words.take(","):
+        places.append(words.qualified_name())
+    cascade = words.take_one("CASCADE", "RESTRICT") == "CASCADE"
+    words.expect_end()
+    items: list[Item] = []
+    for place in places:
+        relation = find_relation(change, place.schema, place.name)
+        if relation is None:
+            missing = f'table "{place}" does not exist'
+            if place.schema is not None and place.schema not in change.snapshot.objects.schemas:
+                missing = f'schema "{place.schema}" does not exist'
+            if not missing_ok:
+                code = Code.invalid_schema_name if missing.startswith("schema") else Code.undefined_table
+                raise SqlError(code, missing)
+            change.notice(f"{missing}, skipping")
             continue
-        if table.oid in dropped:
-            continue
-        dropped.add(table.oid)
-        writer.remove_table(table)
-        for oid in (table.oid, *(index.oid for index in table.indexes)):
-            enter_job(
-                change.transaction,
-                snapshot,
-                change.context,
-                job_type="DROP",
-                table_oid=table.oid,
-                object_oid=oid,
-                object_name=f"{table.schema}.{table.name}",
-                prefix=relation_prefix(snapshot.cluster, oid),
-            )
-    return change.result("DROP TABLE", jobs_entered=True)
+        if not isinstance(relation, Table):
+            raise wrong_kind(place.name, "table", relation)
+        check_owner(change, relation.owner, "table", relation.name)
+        item = Item("table", relation.oid)
+        if item not in items:
+            items.append(item)
+    jobs = await drop(change, items, cascade)
+    return change.result("DROP TABLE", jobs_entered=jobs)
+
+
+def remove_table(change: SchemaChange, table: Table) -> None:
+    """Out of the catalogue; the caller has looked at what relies on it, and drops its sequences itself."""
+    change.writer.remove_table(table)
+    for key in change.snapshot.objects.comments:
+        if key[1] == table.oid:
+            change.writer.set_comment(key, None)
+    name = f"{table.schema}.{table.name}"
+    for oid, storage in ((table.oid, table.storage), *((index.oid, index.storage) for index in table.indexes)):
+        enter_removal(change, table.oid, oid, name, storage)
 
 
 HANDLERS = {"drop_table": drop_tables}

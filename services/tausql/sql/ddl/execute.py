@@ -9,21 +9,57 @@ from __future__ import annotations
 from tausql.protocol.errors import not_supported
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Snapshot
-from tausql.sql.ddl import create_table, drop_table, indexes
+from tausql.sql.ddl import (
+    alter_table,
+    comments,
+    create_table,
+    default_privileges,
+    domains,
+    drop_table,
+    functions,
+    grants,
+    indexes,
+    roles,
+    schemas,
+    sequences,
+    statistics,
+    truncate,
+    views,
+)
 from tausql.sql.ddl.change import DdlResult, Handler, SchemaChange
 from tausql.sql.expressions.context import Context
 from tausql.sql.statements import Statement
+from tausql.sql.system import SystemRelations
 
 HANDLERS: dict[str, Handler] = {
+    **alter_table.HANDLERS,
     **create_table.HANDLERS,
+    **default_privileges.HANDLERS,
     **drop_table.HANDLERS,
+    **grants.HANDLERS,
     **indexes.HANDLERS,
+    **comments.HANDLERS,
+    **domains.HANDLERS,
+    **functions.HANDLERS,
+    **statistics.HANDLERS,
+    **roles.HANDLERS,
+    **schemas.HANDLERS,
+    **sequences.HANDLERS,
+    **truncate.HANDLERS,
+    **views.HANDLERS,
 }
 
 
-async def execute(statement: Statement, transaction: Transaction, snapshot: Snapshot, context: Context) -> DdlResult:
-    """Run one schema change in `transaction`; nothing is visible to anyone before it commits. Raises SqlError."""
+async def execute(
+    statement: Statement,
+    transaction: Transaction,
+    snapshot: Snapshot,
+    context: Context,
+    system: SystemRelations | None = None,
+) -> DdlResult:
+    """Run one schema change in `transaction`; nothing is visible to anyone before it commits. `system`: what views may
+    read besides tables. Raises SqlError."""
     handler = HANDLERS.get(statement.kind)
     if handler is None:
         raise not_supported(f"{statement.kind.replace('_', ' ').upper()} is not supported yet")
-    return await handler(SchemaChange(statement, transaction, snapshot, context))
+    return await handler(SchemaChange(statement, transaction, snapshot, context, system))

@@ -26,7 +26,7 @@ def check_key_columns(types: list[Type]) -> None:
     if len(types) > KEY_COLUMNS_MAX:
         raise SqlError(Code.too_many_columns, f"more than {KEY_COLUMNS_MAX} column keys in an index are not supported")
     for type_ in types:
-        if type_.name in NOT_IN_KEYS:
+        if type_.name in NOT_IN_KEYS or type_.element_oid:
             raise not_supported(f"datatype {type_.sql_name} is not supported in a key")
 
 

@@ -133,10 +133,11 @@ class Words:
         raise self.error()
 
     def until(self, *words: str) -> str:
-        """The text up to one of these words outside of parentheses, or to the end. Raises 42601 where it is empty."""
+        """The text up to one of these words outside of parentheses and CASE, or to the end. Raises 42601 where it is
+        empty."""
         depth, first = 0, self.at
         while not self.ended and not (depth == 0 and self.peek() in words):
-            depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(self.tokens[self.at].text, 0)
+            depth += {"(": 1, "[": 1, "CASE": 1, ")": -1, "]": -1, "END": -1}.get(self.peek(), 0)
             if depth < 0:
                 break
             self.at += 1

@@ -8,12 +8,16 @@ from __future__ import annotations
 from sqlglot import exp
 
 from tausql.protocol.errors import not_supported
-from tausql.sql.expressions.parsing import INTERVAL_LITERAL, MARK, SUBSCRIPT, parse_expression
+from tausql.sql.expressions.parsing import INTERVAL_LITERAL, SUBSCRIPT, parse_expression
+from tausql.sql.expressions.token_edits import MARK
 
 
 def expression_text(node: exp.Expr) -> str:
     """SQL that parses to the same expression again. Raises 0A000 for what does not survive that."""
     copy = node.copy()
+    for column in copy.find_all(exp.Column):  # there is one table only, which may get another name
+        for part in ("table", "db", "catalog"):
+            column.set(part, None)
     for call in list(copy.find_all(exp.Anonymous)):
         if call.this == SUBSCRIPT:
             raise not_supported("array subscripts are not supported in stored expressions")

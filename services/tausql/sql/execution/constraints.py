@@ -16,12 +16,20 @@ Check = Callable[[Row, Context], Any]
 
 
 class RowRules:
-    """NOT NULL and CHECK of one table, compiled."""
+    """NOT NULL and CHECK of one table, compiled, and its generated columns: (position, value of the row)."""
 
-    __slots__ = ("checks", "not_null", "table")
+    __slots__ = ("checks", "generated", "not_null", "table", "view_checks")
 
-    def __init__(self, table: Table, checks: Sequence[tuple[str, Check]]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        checks: Sequence[tuple[str, Check]],
+        generated: Sequence[tuple[int, Check]] = (),
+        view_checks: Sequence[tuple[str, Check]] = (),
+    ) -> None:
         self.table = table
+        self.view_checks = tuple(view_checks)  # (view, condition): here a condition that is NULL does not hold
+        self.generated = tuple(generated)
         key = set(table.primary_key)
         self.not_null = tuple(
             column.position
@@ -31,7 +39,9 @@ class RowRules:
         self.checks = tuple(checks)
 
     def verify(self, row: Row, context: Context) -> None:
-        """Raises 23502 or 23514. A CHECK that is NULL passes."""
+        """Computes the row's generated columns in place, then raises 23502 or 23514. A CHECK that is NULL passes."""
+        for position, value in self.generated:
+            row[position] = value(row, context)
         for position in self.not_null:
             if row[position] is None:
                 raise self._null(position, row, context)
@@ -45,6 +55,17 @@ class RowRules:
                     table=self.table.name,
                     constraint=name,
                 )
+
+    def verify_views(self, rows: Sequence[Row], context: Context) -> None:
+        """The check options of the views written through, once the rows have passed everything else. Raises 44000."""
+        for name, check in self.view_checks:
+            for row in rows:
+                if check(row, context) is not True:
+                    raise SqlError(
+                        Code.with_check_option_violation,
+                        f'new row violates check option for view "{name}"',
+                        detail=failing_row(self.table, row, context),
+                    )
 
     def _null(self, position: int, row: Row, context: Context) -> SqlError:
         column = self.table.columns[position]
@@ -61,22 +82,30 @@ class RowRules:
 def failing_row(table: Table, row: Row, context: Context) -> str:
     shown = []
     for column in table.live_columns:
-        text = _text(column, row[column.position], context)
+        text = value_text(column, row[column.position], context)
         shown.append(text if len(text) <= 64 else text[:64] + "...")
     return f"Failing row contains ({', '.join(shown)})."
 
 
-def _text(column: Column, value: Any, context: Context) -> str:
+def value_text(column: Column, value: Any, context: Context) -> str:
     return "null" if value is None else type_by_oid(column.type_oid).text_out(value, context.format)
 
 
 def duplicate(access: TableAccess, index: IndexAccess | None, row: Row, context: Context) -> SqlError:
     """23505 for the primary key (`index` None) or a unique index."""
     table = access.table
-    columns = access.key_columns if index is None else index.columns
     name = table.primary_key_name if index is None else index.index.name
-    names = ", ".join(table.columns[at].name for at in columns)
-    values = ", ".join(_text(table.columns[at], row[at], context) for at in columns)
+    if index is None or index.plain:
+        columns = access.key_columns if index is None else index.columns
+        names = ", ".join(table.columns[at].name for at in columns)
+        values = ", ".join(value_text(table.columns[at], row[at], context) for at in columns)
+    else:
+        texts = iter(index.index.expressions)
+        names = ", ".join(table.columns[at].name if at >= 0 else next(texts) for at in index.columns)
+        values = ", ".join(
+            "null" if value is None else type_by_oid(oid).text_out(value, context.format)
+            for oid, value in zip(index.types, index.values(row), strict=True)
+        )
     return SqlError(
         Code.unique_violation,
         f'duplicate key value violates unique constraint "{name}"',

@@ -13,7 +13,7 @@ from typing import Any, Final
 from tausql.protocol.errors import Code, SqlError
 from tausql.protocol.storage import Test
 from tausql.sql.execution.rows import FunctionRead
-from tausql.sql.execution.run import BATCH_ROWS, Batch, Cursor, Node, Row, Run, all_rows
+from tausql.sql.execution.run import BATCH_ROWS, Batch, Counted, Cursor, Node, Row, Run, all_rows
 from tausql.sql.execution.scans import (
     NO_ROW,
     POINTS_MAX,
@@ -72,7 +72,7 @@ class JoinNode(Node):
         return self.kind in ("semi", "anti")
 
 
-class _JoinCursor:
+class JoinCursor:
     """Pulls left batches, turns each into joined rows by `joined`, gives them out in batches.
 
     Joins are where few rows become much work. Those that compare pairs give None after every so many, so that even a
@@ -144,7 +144,7 @@ class HashJoin(JoinNode):
         return [f"Hash Cond: {self.condition}"]
 
 
-class _HashCursor(_JoinCursor):
+class _HashCursor(JoinCursor):
     __slots__ = ("matched", "node", "table")
 
     def __init__(self, node: HashJoin, run: Run) -> None:
@@ -238,7 +238,7 @@ class NestedLoop(JoinNode):
         return [f"Join Filter: {self.condition}"] if self.condition else []
 
 
-class _LoopCursor(_JoinCursor):
+class _LoopCursor(JoinCursor):
     __slots__ = ("inner", "matched", "node")
 
     def __init__(self, node: NestedLoop, run: Run) -> None:
@@ -303,18 +303,18 @@ class IndexJoin(JoinNode):
 
     @property
     def title(self) -> str:
-        return f"Nested Loop (Batched Join){self.kind_title}"
+        return "Nested Loop (Batched Join)"
 
     @property
     def lines(self) -> Sequence[str]:
         return [f"Join Filter: {self.condition}"] if self.condition else []
 
 
-class _IndexCursor(_JoinCursor):
+class _IndexCursor(JoinCursor):
     __slots__ = ("node",)
 
     def __init__(self, node: IndexJoin, run: Run) -> None:
-        super().__init__(_Sliced(node.left.open(run)), run)
+        super().__init__(Sliced(node.left.open(run)), run)
         self.node = node
 
     async def joined(self, rows: Batch) -> Iterator[Row | None]:
@@ -325,6 +325,10 @@ class _IndexCursor(_JoinCursor):
             matches = await _points(node.inner, rows, run)
         else:
             matches = await _ranges(node.inner, rows, run)
+        if run.counts is not None:
+            counted = run.counts.setdefault(id(node.inner), Counted())
+            counted.loops += 1
+            counted.rows += sum(map(len, matches))
         return self._pairs(rows, matches)
 
     def _pairs(self, rows: Batch, matches: list[Batch]) -> Iterator[Row]:
@@ -345,7 +349,7 @@ class _IndexCursor(_JoinCursor):
                 yield row + nulls
 
 
-class _Sliced:
+class Sliced:
     """Batches of at most OUTER_ROWS."""
 
     __slots__ = ("cursor", "rows")
@@ -373,7 +377,7 @@ async def _points(inner: PointRead, rows: Batch, run: Run) -> list[Batch]:
     found: dict[bytes, Row] = {}
     for at in range(0, len(keys), POINTS_MAX):
         chunk = keys[at : at + POINTS_MAX]
-        for key, value in zip(chunk, await run.transaction.get(inner.access.oid, chunk), strict=True):
+        for key, value in zip(chunk, await run.reads.get(inner.access.oid, chunk), strict=True):
             if value is not None:
                 row = inner.decode(value)
                 if inner.with_key:
@@ -401,7 +405,7 @@ async def _ranges(inner: RangeRead, rows: Batch, run: Run) -> list[Batch]:
     for at in range(0, len(pending), RANGES_MAX):
         chunk = pending[at : at + RANGES_MAX]
         scans = [inner.scan(key[0], key[1], tests, 0, BATCH_ROWS) for key, tests in chunk]
-        answers = await run.transaction.scan_many(inner.access.oid, scans)
+        answers = await run.reads.scan_many(inner.access.oid, scans)
         for (key, _), entries in zip(chunk, answers, strict=True):
             found[key] = decoded(inner, entries)
     return [[row for key in row_keys for row in found[key]] for row_keys in wanted]
@@ -429,11 +433,11 @@ class LateralJoin(JoinNode):
         return f"Nested Loop{self.kind_title}"
 
 
-class _LateralCursor(_JoinCursor):
+class _LateralCursor(JoinCursor):
     __slots__ = ("node",)
 
     def __init__(self, node: LateralJoin, run: Run) -> None:
-        super().__init__(_Sliced(node.left.open(run)), run)
+        super().__init__(Sliced(node.left.open(run)), run)
         self.node = node
 
     async def joined(self, rows: Batch) -> Iterator[Row | None]:
@@ -478,7 +482,7 @@ class FunctionJoin(JoinNode):
         return f"Nested Loop{self.kind_title}"
 
 
-class _FunctionJoinCursor(_JoinCursor):
+class _FunctionJoinCursor(JoinCursor):
     __slots__ = ("node",)
 
     def __init__(self, node: FunctionJoin, run: Run) -> None:

@@ -63,13 +63,14 @@ class _FilterCursor:
 
 
 class Project(Node):
-    __slots__ = ("child", "project", "subplans")
+    __slots__ = ("child", "project", "subplans", "texts")
 
     def __init__(self, child: Node, project: Projection, subplans: Subplans | None) -> None:
         super().__init__(child.rows)
         self.child = child
         self.project = project
         self.subplans = subplans
+        self.texts: tuple[str, ...] = ()  # of the expressions, for EXPLAIN VERBOSE
 
     def start(self, run: Run) -> Cursor:
         return _ProjectCursor(self, self.child.open(run), run)
@@ -161,10 +162,14 @@ def side_by_side(iterators: Sequence[Iterator[Any] | None]) -> Iterator[list[Any
 class FunctionRead(Node):
     """Functions in FROM: sets side by side, or one row of plain values; then the ordinal number."""
 
-    __slots__ = ("functions", "name", "ordinality", "record", "subplans")
+    __slots__ = ("functions", "name", "ordinality", "subplans", "widths")
 
-    def __init__(self, functions: Sequence[SetValue], ordinality: bool, subplans: Subplans | None, name: str) -> None:
+    def __init__(
+        self, functions: Sequence[SetValue], ordinality: bool, subplans: Subplans | None, name: str,
+        widths: tuple[int, ...] = (),
+    ) -> None:  # fmt: skip
         super().__init__(100)
+        self.widths = widths
         self.functions = tuple(functions)
         self.ordinality = ordinality
         self.subplans = subplans
@@ -175,6 +180,8 @@ class FunctionRead(Node):
 
     def values(self, row: Row, context: Context) -> Iterator[Row]:
         made = side_by_side([function(row, context) for function in self.functions])
+        if self.widths:
+            made = (_flattened(values, self.widths) for values in made)
         if not self.ordinality:
             return made
         return ([*values, number] for number, values in enumerate(made, 1))
@@ -182,6 +189,17 @@ class FunctionRead(Node):
     @property
     def title(self) -> str:
         return f"Function Scan on {self.name}"
+
+
+def _flattened(values: Row, widths: tuple[int, ...]) -> Row:
+    """Records of `width` fields as that many columns."""
+    row: Row = []
+    for value, width in zip(values, widths, strict=True):
+        if not width:
+            row.append(value)
+        else:
+            row += [None] * width if value is None else list(value)
+    return row
 
 
 class _FunctionCursor:

@@ -7,9 +7,19 @@ from itertools import product
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
-from tausql.protocol.keys import KeyEncoder, nulls_start, prefix_end, values_end
+from tausql.protocol.keys import KeyEncoder, nulls_end, nulls_start, prefix_end, values_end
 from tausql.protocol.storage import Comparison, Scan, Test
-from tausql.sql.execution.run import BATCH_ROWS, Batch, Cursor, Node, Row, RowsCursor, Run, all_rows
+from tausql.sql.execution.run import (
+    BATCH_ROWS,
+    Batch,
+    CteRows,
+    Cursor,
+    Node,
+    Row,
+    RowsCursor,
+    Run,
+    note_examined,
+)
 from tausql.sql.execution.subplans import Subplans, Value
 from tausql.sql.expressions.context import Context
 from tausql.sql.system import SystemRelation
@@ -20,6 +30,8 @@ RANGES_MAX: Final = 64  # scans of one read
 KEYS_MAX: Final = 1_000_000  # keys that IN lists may multiply to
 
 LIMIT_MAX: Final = 1 << 31  # above it a limit is none
+
+Entries = Sequence[tuple[bytes, bytes]]
 
 NO_ROW: Row = []
 
@@ -66,7 +78,7 @@ class Bounds:
     `equal` holds for each column a function, or a list function with `many` (an IN list: one range each). `low` and
     `high` are (function, inclusive). Comparing with NULL finds nothing; `None` as a function stands for IS NULL."""
 
-    __slots__ = ("any_many", "encode", "equal", "high", "low", "many", "prefix")
+    __slots__ = ("any_many", "encode", "equal", "high", "low", "many", "nulls_first", "prefix")
 
     def __init__(
         self,
@@ -76,7 +88,9 @@ class Bounds:
         many: Sequence[bool],
         low: tuple[Value, bool] | None = None,
         high: tuple[Value, bool] | None = None,
+        nulls_first: bool = False,
     ) -> None:
+        self.nulls_first = nulls_first  # of the column after the equal ones
         self.prefix = prefix
         self.encode = encode
         self.equal = tuple(equal)
@@ -134,7 +148,7 @@ class Bounds:
                 low = key if self.low[1] else values_end(key)
                 end = nulls_start(start)
             else:
-                low = start
+                low = nulls_end(start) if self.high is not None and self.nulls_first else start
             if self.high is not None:
                 key = self.encode([*head, high_value])
                 end = values_end(key) if self.high[1] else key
@@ -149,7 +163,18 @@ class TableNode(Node):
     """What reads of a table have in common. Rows are the columns by position, or those of `projection`, then with
     `with_key` the row's key."""
 
-    __slots__ = ("access", "alias", "decode", "notes", "projection", "subplans", "tests", "with_key")
+    __slots__ = (
+        "access",
+        "alias",
+        "conditions",
+        "decode",
+        "entries",
+        "examined",
+        "projection",
+        "subplans",
+        "tests",
+        "with_key",
+    )
 
     def __init__(
         self,
@@ -171,7 +196,9 @@ class TableNode(Node):
         self.decode: Callable[[bytes], Row] = (
             access.decode if projection is None else access.codec.projected(projection).decode
         )
-        self.notes: list[str] = []
+        self.entries: Callable[[Entries], Batch] | None = None  # makes rows of (key, value), where not `decode`
+        self.conditions: list[str] = []  # what the key ranges stand for
+        self.examined = rows  # the planner's guess at what is looked at
 
     @property
     def named(self) -> str:
@@ -179,16 +206,12 @@ class TableNode(Node):
         return name if self.alias == name else f"{name} {self.alias}"
 
     @property
-    def filters(self) -> Sequence[str]:
-        return [f"Filters: ({' AND '.join(test.text for test in self.tests)})"] if self.tests else []
-
-    @property
-    def projections(self) -> str:
+    def projections(self) -> list[str]:
+        """The columns that travel."""
         table = self.access.table
-        columns = (
-            table.live_columns if self.projection is None else [table.columns[position] for position in self.projection]
-        )
-        return "Projections: " + ", ".join(column.name for column in columns)
+        if self.projection is None:
+            return [column.name for column in table.live_columns]
+        return [table.columns[position].name for position in self.projection]
 
 
 class PointRead(TableNode):
@@ -208,10 +231,6 @@ class PointRead(TableNode):
     def title(self) -> str:
         return f"Index Only Scan using {self.access.table.primary_key_name} on {self.named}"
 
-    @property
-    def lines(self) -> Sequence[str]:
-        return [*self.notes, *self.filters]
-
 
 class _PointCursor:
     __slots__ = ("keys", "node", "run", "test")
@@ -230,7 +249,7 @@ class _PointCursor:
             self.keys = self._keys()
         while self.keys:
             keys, self.keys = self.keys[:POINTS_MAX], self.keys[POINTS_MAX:]
-            values = await run.transaction.get(node.access.oid, keys)
+            values = await run.reads.get(node.access.oid, keys)
             rows: Batch = []
             for key, value in zip(keys, values, strict=True):
                 if value is not None:
@@ -255,7 +274,7 @@ class RangeRead(TableNode):
     `limit`: how many rows the query can use at most, evaluated at the start; with `exact` nothing filters them later,
     so the scan itself may stop there. Rows come in key order, or with `reverse` in the opposite one."""
 
-    __slots__ = ("bounds", "exact", "index", "limit", "reverse")
+    __slots__ = ("bounds", "exact", "fetch", "index", "limit", "reverse")
 
     def __init__(
         self,
@@ -274,6 +293,7 @@ class RangeRead(TableNode):
         self.bounds = bounds
         self.index = index
         self.reverse = reverse
+        self.fetch = index is not None
         self.limit: Value | None = None
         self.exact = False
 
@@ -281,28 +301,32 @@ class RangeRead(TableNode):
         return _RangeCursor(self, run)
 
     def scan(self, low: bytes, high: bytes, tests: tuple[Test, ...], limit: int, page_rows: int) -> Scan:
-        return Scan(low, high, self.reverse, limit, tests, self.projection, self.index is not None, page_rows)
+        if self.entries is not None:
+            return Scan(low, high, self.reverse, limit, page_rows=page_rows)
+        return Scan(low, high, self.reverse, limit, tests, self.projection, self.fetch, page_rows)
 
     @property
     def title(self) -> str:
         table = self.access.table
         backward = " Backward" if self.reverse else ""
+        if self.index is not None and not self.fetch:
+            return f"Index Only Scan{backward} using {self.index} on {self.named}"
         if self.index is not None:
             return f"Index Scan{backward} using {self.index} on {self.named}"
         if not self.access.has_primary_key:
             return f"Full Scan (btree-table) on {self.named}"
         return f"Index Only Scan{backward} using {table.primary_key_name} on {self.named}"
 
-    @property
-    def lines(self) -> Sequence[str]:
-        table = self.access.table
-        storage = ["-> Storage Scan on " + (self.index or table.name)]
-        storage += [f"     {line}" for line in (self.projections, *self.filters)]
-        storage.append(f"     -> B-Tree Scan on {self.index or table.name}")
-        storage += [f"          {note}" for note in self.notes]
-        if self.index is not None:
-            storage += [f"-> Storage Lookup on {table.name}", f"     -> B-Tree Lookup on {table.name}"]
-        return storage
+
+async def begun(node: RangeRead, run: Run) -> tuple[list[tuple[bytes, bytes]], tuple[Test, ...]]:
+    """The key ranges to read, in the order to read them in, and the tests: no ranges where no row can pass."""
+    if node.subplans is not None:
+        await node.subplans.prepare([NO_ROW], run)
+    ranges = node.bounds.ranges(NO_ROW, run.context)
+    if node.reverse:
+        ranges.reverse()
+    tests = bound_tests(node.tests, NO_ROW, run.context)
+    return (ranges, tests) if tests is not None else ([], ())
 
 
 class _RangeCursor:
@@ -318,16 +342,7 @@ class _RangeCursor:
 
     async def _begin(self) -> None:
         node, run = self.node, self.run
-        if node.subplans is not None:
-            await node.subplans.prepare([NO_ROW], run)
-        self.ranges = node.bounds.ranges(NO_ROW, run.context)
-        if node.reverse:
-            self.ranges.reverse()
-        tests = bound_tests(node.tests, NO_ROW, run.context)
-        if tests is None:
-            self.ranges = []
-        else:
-            self.tests = tests
+        self.ranges, self.tests = await begun(node, run)
         if node.limit is not None:
             wanted = node.limit(NO_ROW, run.context)
             if wanted is not None:
@@ -349,24 +364,30 @@ class _RangeCursor:
                 low, high = self.ranges.pop(0)
                 page = min(BATCH_ROWS, max(self.left, 20)) if self.left else BATCH_ROWS
                 limit = self.left if node.exact else 0
-                self.scanner = run.transaction.scan(node.access.oid, node.scan(low, high, self.tests, limit, page))
+                self.scanner = run.reads.scan(node.access.oid, node.scan(low, high, self.tests, limit, page))
             entries = await self.scanner.next_page()
             if entries:
+                if (wait := run.context.pause()) is not None:
+                    await wait
                 return decoded(node, entries)
+            if run.counts is not None:
+                note_examined(run, node, self.scanner)
             self.scanner = None
 
     async def _many(self) -> Batch:
         assert self.ranges is not None
         chunk, self.ranges = self.ranges[:RANGES_MAX], self.ranges[RANGES_MAX:]
         scans = [self.node.scan(low, high, self.tests, 0, BATCH_ROWS) for low, high in chunk]
-        answers = await self.run.transaction.scan_many(self.node.access.oid, scans)
+        answers = await self.run.reads.scan_many(self.node.access.oid, scans)
         rows: Batch = []
         for entries in answers:
             rows.extend(decoded(self.node, entries))
         return rows
 
 
-def decoded(node: TableNode, entries: Sequence[tuple[bytes, bytes]]) -> Batch:
+def decoded(node: TableNode, entries: Entries) -> Batch:
+    if node.entries is not None:
+        return node.entries(entries)
     decode = node.decode
     if not node.with_key:
         return [decode(value) for _, value in entries]
@@ -417,12 +438,15 @@ class NoRows(Node):
 class SystemRead(Node):
     """A relation of pg_catalog, information_schema or sys, or a table function of theirs."""
 
-    __slots__ = ("arguments", "relation")
+    __slots__ = ("arguments", "key", "relation")
 
-    def __init__(self, relation: SystemRelation, arguments: Sequence[Value]) -> None:
+    def __init__(
+        self, relation: SystemRelation, arguments: Sequence[Value], key: tuple[int, Value] | None = None
+    ) -> None:
         super().__init__(100)
         self.relation = relation
         self.arguments = tuple(arguments)
+        self.key = key  # a column and the value its rows must have: others may be left out
 
     def start(self, run: Run) -> Cursor:
         return _SystemCursor(self, run)
@@ -446,8 +470,13 @@ class _SystemCursor:
             return []
         self.taken = True
         run = self.run
+        key = self.node.key
+        if key is not None:
+            found = self.node.relation.matching(run.snapshot, run.context, key[0], key[1](NO_ROW, run.context))
+            if found is not None:
+                return found
         arguments = [argument(NO_ROW, run.context) for argument in self.node.arguments]
-        return await self.node.relation.rows(run.snapshot, run.transaction, run.context, *arguments)
+        return await self.node.relation.rows(run.snapshot, run.reads, run.context, *arguments)
 
 
 class CteRead(Node):
@@ -479,15 +508,19 @@ class _CteCursor:
     def __init__(self, node: CteRead, run: Run) -> None:
         self.node = node
         self.run = run
-        self.rows: Batch | None = None
+        self.rows: CteRows | None = None
         self.at = 0
 
     async def next(self) -> Batch:
-        if self.rows is None:
-            self.rows = self.run.ctes.get(self.node.index)
+        node, run = self.node, self.run
+        if node.query is None:
+            found = run.ctes[node.index]
+        else:
             if self.rows is None:
-                assert self.node.query is not None
-                self.rows = self.run.ctes[self.node.index] = await all_rows(self.node.query, self.run)
-        batch = self.rows[self.at : self.at + BATCH_ROWS]
+                self.rows = run.cte_rows(node.index, node.query)
+            if self.at >= len(self.rows.rows):
+                await self.rows.more()
+            found = self.rows.rows
+        batch = found[self.at : self.at + BATCH_ROWS]
         self.at += len(batch)
         return batch

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, Final
 
-from tausql.sql.execution.run import Batch, Cursor, Node, Row, Run, all_rows
+from tausql.sql.execution.run import Batch, Cursor, Node, Row, Run, all_rows, row_bytes
 
 RowKey = Callable[[Row], Hashable]
+_KEY_BYTES: Final = 150  # of a tuple in a set or a dictionary
 
 
 def row_key(keys: Sequence[Callable[[Any], Hashable]]) -> RowKey:
@@ -95,7 +96,8 @@ class _SetCursor:
     async def next(self) -> Batch:
         node = self.node
         if self.counts is None:
-            self.counts = Counter(node.key(row) for row in await all_rows(node.right, self.run))
+            self.counts = Counter()
+            await self._count(self.counts)
             self.left = node.left.open(self.run)
         assert self.left is not None
         while True:
@@ -103,8 +105,19 @@ class _SetCursor:
             if not rows:
                 return rows
             kept = [row for row in rows if self._keeps(node.key(row))]
+            if not node.all and not node.intersect:
+                self.run.memory.grow(len(kept) * _KEY_BYTES)
             if kept:
                 return kept
+
+    async def _count(self, counts: Counter[Hashable]) -> None:
+        key, cursor = self.node.key, self.node.right.open(self.run)
+        while rows := await cursor.next():
+            before = len(counts)
+            counts.update([key(row) for row in rows])
+            self.run.memory.grow((len(counts) - before) * (_KEY_BYTES + row_bytes(rows[0])))
+            if (wait := self.run.context.pause()) is not None:
+                await wait
 
     def _keeps(self, key: Hashable) -> bool:
         counts = self.counts
@@ -148,11 +161,12 @@ class RecursiveUnion(Node):
 
 
 class _RecursiveCursor:
-    __slots__ = ("node", "run", "seen", "started", "working")
+    __slots__ = ("held", "node", "run", "seen", "started", "working")
 
     def __init__(self, node: RecursiveUnion, run: Run) -> None:
         self.node = node
         self.run = run
+        self.held = 0  # bytes of the last round
         self.seen: set[Hashable] = set()
         self.working: Batch = []
         self.started = False
@@ -161,6 +175,8 @@ class _RecursiveCursor:
         node, run = self.node, self.run
         if (wait := run.context.pause()) is not None:
             await wait
+        run.memory.used -= self.held  # the round before has been read by all who will
+        used, kept = run.memory.mark()
         if not self.started:
             self.started = True
             rows = await all_rows(node.first, run)
@@ -171,6 +187,7 @@ class _RecursiveCursor:
             del run.ctes[node.index]
         else:
             return []
+        self.held = run.memory.used - used - (run.memory.kept - kept)
         self.working = self._new(rows)
         return self.working
 
@@ -183,4 +200,8 @@ class _RecursiveCursor:
             if key not in self.seen:
                 self.seen.add(key)
                 kept.append(row)
+        memory = self.run.memory
+        before = memory.used
+        memory.grow(len(kept) * _KEY_BYTES)
+        memory.kept += memory.used - before
         return kept

@@ -11,7 +11,7 @@ from tausql.sql.execution.run import Batch, Node, Run, all_rows
 from tausql.sql.expressions.context import Context
 
 Value = Callable[[Sequence[Any], Context], Any]
-_ROWS_NEEDED: Final = {"exists": 1, "scalar": 2}
+_ROWS_NEEDED: Final = {"exists": 1, "scalar": 2, "row": 2}
 
 
 class Subplan:
@@ -46,7 +46,10 @@ class Subplans:
 async def _prepare_once(part: Subplan, run: Run) -> None:
     rows = run.uncorrelated.get(part.index)
     if rows is None:
+        before = run.memory.mark()
         rows = run.uncorrelated[part.index] = await all_rows(part.node, run, part.limit)
+        run.memory.release(before)
+        run.memory.keep(rows)
         found = rows
         run.subplans[part.index] = lambda row, context: found
 
@@ -55,23 +58,27 @@ async def _prepare_correlated(part: Subplan, rows: Batch, run: Run) -> None:
     context = run.context
     values_of = part.correlations
     memo: dict[Any, Batch] = {}
-    used = run.memory.used
+    memory = run.memory
+    start = memory.mark()
     for row in rows:
         values = [value(row, context) for value in values_of]
         key = memo_key(values)
         if key in memo:
             continue
         context.outer.append(values)
+        before = memory.mark()
         try:
-            memo[key] = await all_rows(part.node, run, part.limit)
+            answer_rows = memo[key] = await all_rows(part.node, run, part.limit)
         finally:
             context.outer.pop()
+        memory.release(before)  # what its sorts and hashes held
+        memory.hold(answer_rows)
 
     def answer(row: Sequence[Any], context: Context) -> Batch:
         return memo[memo_key([value(row, context) for value in values_of])]
 
     run.subplans[part.index] = answer
-    run.memory.used = used  # the answers are forgotten with the next batch
+    memory.release(start)  # the answers are forgotten with the next batch
 
 
 def memo_key(values: list[Any]) -> Any:

@@ -7,7 +7,7 @@ come in. Here uniqueness is judged on what the statement leaves behind.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.execution.constraints import RowRules, duplicate
@@ -15,6 +15,9 @@ from tausql.sql.execution.run import Batch, Node, Row, Run
 from tausql.sql.execution.subplans import Subplans
 from tausql.sql.expressions.context import Context
 from tausql.sql.tables import KEY_BYTES_MAX, IndexAccess, TableAccess, check_key
+
+if TYPE_CHECKING:
+    from tausql.sql.execution.referential import References
 
 Projection = Callable[[Row, Context], Row]
 Predicate = Callable[[Row, Context], bool]
@@ -38,11 +41,13 @@ class Returning:
 
 
 class Write:
-    """A statement that writes. `run` gives the number of rows and those of RETURNING."""
+    """A statement that writes. `run` gives the number of rows and those of RETURNING. `references`: foreign keys to be
+    looked after when it is done (`referential.settle`), None where its table has none and none points at it."""
 
-    __slots__ = ("access", "returning", "source")
+    __slots__ = ("access", "references", "returning", "source")
 
     def __init__(self, access: TableAccess, source: Node, returning: Returning | None) -> None:
+        self.references: References | None = None
         self.access = access
         self.source = source
         self.returning = returning
@@ -57,8 +62,10 @@ class Write:
         while True:
             rows = await cursor.next()
             if not rows:
+                run.begin_write()
                 return found
             found = found + rows if found else rows
+            run.memory.hold(rows)
             if len(found) > ROWS_MAX:
                 raise SqlError(
                     Code.program_limit_exceeded,
@@ -132,15 +139,18 @@ class Insert(Write):
         if self.conflict is not None:
             return await self._with_conflicts(rows, keys, there, run)
         self._insert_all(rows, keys, there, run)
+        if self.rules.view_checks:
+            self.rules.verify_views(rows, context)
         return await self._answer(len(rows), rows, run)
 
     def _unique_keys(self, rows: Batch, keys: Sequence[bytes]) -> list[bytes]:
         """Every key that must be free. A hidden key is random: nobody has it."""
         wanted: list[bytes] = list(keys) if self.access.has_primary_key else []
         for index in self.access.unique_indexes:
-            for row, key in zip(rows, keys, strict=True):
-                if None not in index.values(row):
-                    wanted.append(index.entry_key(row, key))
+            for row in rows:
+                entry = index.unique_entry(row)
+                if entry is not None:
+                    wanted.append(entry)
         return wanted
 
     async def _there(self, wanted: Sequence[bytes], run: Run) -> dict[bytes, bytes]:
@@ -160,6 +170,8 @@ class Insert(Write):
                     raise duplicate(access, collision.index, row, run.context)
                 self._take(row, key, taken)
             access.insert(transaction, row, key)
+        if self.references is not None:
+            self.references.inserted(run, access, zip(rows, keys, strict=True))
 
     def _collision(
         self, row: Row, key: bytes, there: dict[bytes, bytes], taken: dict[bytes, bytes], covered: bool | None = None
@@ -174,9 +186,9 @@ class Insert(Write):
         for index in self.access.unique_indexes:
             if covered is not None and conflict is not None and conflict.covers(index) != covered:
                 continue
-            if None in index.values(row):
+            entry = index.unique_entry(row)
+            if entry is None:
                 continue
-            entry = index.entry_key(row, key)
             if entry in taken:
                 return Collision(index, taken[entry], True)
             if entry in there:
@@ -187,8 +199,9 @@ class Insert(Write):
         if self.access.has_primary_key:
             taken[key] = key
         for index in self.access.unique_indexes:
-            if None not in index.values(row):
-                taken[index.entry_key(row, key)] = key
+            entry = index.unique_entry(row)
+            if entry is not None:
+                taken[entry] = key
 
     async def _with_conflicts(
         self, rows: Batch, keys: Sequence[bytes], there: dict[bytes, bytes], run: Run
@@ -218,11 +231,15 @@ class Insert(Write):
         updated = await self._update_existing(touched, taken, run)
         for row, key in inserted:
             access.insert(run.transaction, row, key)
+        if self.references is not None:
+            self.references.inserted(run, access, inserted)
         shown: Batch = []
         for is_insert, at in order:
             row_shown = inserted[at][0] if is_insert else updated[at]
             if row_shown is not None:
                 shown.append(row_shown)
+        if self.rules.view_checks:
+            self.rules.verify_views(shown, run.context)
         return await self._answer(len(shown), shown, run)
 
     async def _update_existing(
@@ -257,6 +274,8 @@ class Insert(Write):
             changes.append(Change(row[:width], new, row[width]))
             results.append(new)
         await apply_changes(access, changes, run, taken)
+        if self.references is not None:
+            self.references.updated(run, access, changes)
         return results
 
 
@@ -303,7 +322,7 @@ class Update(Write):
             await self.subplans.prepare(rows, run)
         changes: list[Change] = []
         shown: Batch = []
-        met: set[bytes] = set()
+        met = run.met(access.oid)
         for row in rows:
             key = row[end]
             if key in met:
@@ -315,6 +334,10 @@ class Update(Write):
             if self.returning is not None:
                 shown.append([*row[:start], *new, *row[end:]])
         await apply_changes(access, changes, run, {})
+        if self.rules.view_checks:
+            self.rules.verify_views([change.new for change in changes], context)
+        if self.references is not None:
+            self.references.updated(run, access, changes)
         return await self._answer(len(changes), shown, run)
 
 
@@ -340,17 +363,18 @@ async def apply_changes(access: TableAccess, changes: list[Change], run: Run, ta
         for index in changed:
             if not index.unique:
                 continue
-            before, after = index.entry_key(old, change.key), index.entry_key(new, change.new_key)
-            freed.add(before)
-            if not index.ready:
-                unfinished.append(before)
-            if None not in index.values(new):
+            before, after = index.entry(old, change.key), index.unique_entry(new)
+            if before is not None:
+                freed.add(before)
+                if not index.ready:
+                    unfinished.append(before)
+            if after is not None:
                 claimed.append((after, index, change))
     foreign = await _check_claims(access, claimed, freed, unfinished, taken, changes, run)
     for change, changed in zip(changes, moved, strict=True):
         for index in changed:
-            before = index.entry_key(change.old, change.key)
-            if before not in foreign:
+            before = index.entry(change.old, change.key)
+            if before is not None and before not in foreign:
                 transaction.delete_entry(access.oid, before, index.unique)
         if change.new_key != change.key:
             transaction.delete_row(access.oid, change.key)
@@ -361,7 +385,9 @@ async def apply_changes(access: TableAccess, changes: list[Change], run: Run, ta
                 check_key([change.new[at] for at in key_columns])
             transaction.insert_row(access.oid, change.new_key, value)
         else:
-            transaction.update_row(access.oid, change.key, value, any(index.unique for index in changed))
+            transaction.update_row(
+                access.oid, change.key, value, any(index.unique and index.plain for index in changed)
+            )
         for index in changed:
             access.put_entry(transaction, index, change.new, change.new_key)
 
@@ -410,31 +436,32 @@ class Delete(Write):
         rows = await self._collect(run)
         access, start = self.access, self.start
         end = start + access.width
-        met: set[bytes] = set()
+        met = run.met(access.oid)
         chosen: Batch = []
         for row in rows:
             if row[end] not in met:
                 met.add(row[end])
                 chosen.append(row)
-        foreign = await self._foreign(chosen, run)
+        foreign = await foreign_entries(access, [(row[end], row[start:end]) for row in chosen], run)
         for row in chosen:
             access.delete(run.transaction, row[start:end], row[end], foreign)
+        if self.references is not None:
+            self.references.deleted(run, access, [row[start:end] for row in chosen])
         return await self._answer(len(chosen), chosen, run)
 
-    async def _foreign(self, rows: Batch, run: Run) -> frozenset[bytes]:
-        """Entries of never-valid unique indexes that name other rows than those deleted."""
-        access, start = self.access, self.start
-        end = start + access.width
-        owners: dict[bytes, Any] = {}
-        for row in rows:
-            for entry in access.unfinished_unique_keys(row[start:end], row[end]):
-                owners.setdefault(entry, set()).add(row[end])
-        if not owners:
-            return frozenset()
-        wanted = list(owners)
-        values = await run.transaction.get(access.oid, wanted)
-        return frozenset(
-            entry
-            for entry, value in zip(wanted, values, strict=True)
-            if value is not None and value not in owners[entry]
-        )
+
+async def foreign_entries(access: TableAccess, rows: Sequence[tuple[bytes, Row]], run: Run) -> frozenset[bytes]:
+    """Entries of never-valid unique indexes that name other rows than those deleted: (key, row)."""
+    owners: dict[bytes, set[bytes]] = {}
+    if all(index.ready for index in access.unique_indexes):
+        return frozenset()
+    for key, row in rows:
+        for entry in access.unfinished_unique_keys(row, key):
+            owners.setdefault(entry, set()).add(key)
+    if not owners:
+        return frozenset()
+    wanted = list(owners)
+    values = await run.transaction.get(access.oid, wanted)
+    return frozenset(
+        entry for entry, value in zip(wanted, values, strict=True) if value is not None and value not in owners[entry]
+    )

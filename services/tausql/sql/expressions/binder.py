@@ -14,15 +14,17 @@ from typing import Any, Final
 from sqlglot import exp
 
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.sql.expressions import calls, conditionals, containers, predicates
+from tausql.sql.expressions import calls, conditionals, containers, predicates, special_forms
+from tausql.sql.expressions.aggregate_calls import bind_within_group
 from tausql.sql.expressions.coercion import as_boolean, cast_to
 from tausql.sql.expressions.nodes import And, ArrayLiteral, Const, Expr, Not, Or, Param
-from tausql.sql.expressions.scope import Scope
+from tausql.sql.expressions.scope import DomainTarget, Scope
 from tausql.sql.expressions.type_names import interval_field_words, type_and_typmod
+from tausql.sql.expressions.windows import bind_window
 from tausql.sql.lexer import truncated
 from tausql.sql.types import builtin as b
 from tausql.sql.types.numbers import plain
-from tausql.sql.types.type import INTERVAL_FIELDS, interval_typmod
+from tausql.sql.types.type import INTERVAL_FIELDS, Type, interval_typmod
 
 Handler = Callable[["Binder", Any], Expr]
 DEPTH_MAX: Final = 150  # nested expressions; each level takes several Python frames
@@ -113,6 +115,11 @@ def _string(_binder: Binder, node: exp.Expr) -> Expr:
     return Const(value=str(node.this), type=b.UNKNOWN)
 
 
+def _national(_binder: Binder, node: exp.National) -> Expr:
+    """N'' is a char(n) of its own length."""
+    return Const(value=str(node.this), type=b.BPCHAR)
+
+
 def _null(_binder: Binder, _node: exp.Null) -> Expr:
     return Const(value=None, type=b.UNKNOWN)
 
@@ -131,7 +138,9 @@ def _parameter(binder: Binder, node: exp.Parameter) -> Expr:
 
 def _column(binder: Binder, node: exp.Column) -> Expr:
     parts = tuple(folded(part) for part in node.parts if isinstance(part, exp.Identifier))
-    if not parts or isinstance(node.this, exp.Star):
+    if parts and isinstance(node.this, exp.Star):
+        return binder.scope.resolve_column(parts)  # t.* as a value is t
+    if not parts:
         raise SqlError(Code.syntax_error, 'syntax error at or near "*"')
     if len(parts) == 1 and not node.this.args.get("quoted"):
         call = _BARE_WORDS.get(parts[0])
@@ -182,8 +191,37 @@ def _not(binder: Binder, node: exp.Not) -> Expr:
     return negated if negated is not None else Not(arg=binder.boolean(node.this, "NOT"))
 
 
+def _cast_target(binder: Binder, node: exp.Expr) -> tuple[Type, int]:
+    """A type, or the row type of a table."""
+    try:
+        return type_and_typmod(node)
+    except SqlError as error:
+        kind = node.args.get("kind") if isinstance(node, exp.DataType) else None
+        parts = _name_parts(kind) if error.code is Code.undefined_object and isinstance(kind, exp.Expr) else ()
+        row_type = binder.scope.row_type(parts) if parts else None
+        if row_type is None:
+            raise
+        return row_type, -1
+
+
+def _domain(binder: Binder, node: exp.Expr) -> DomainTarget | None:
+    """The domain a cast names, if it names no type."""
+    kind = node.args.get("kind") if isinstance(node, exp.DataType) else None
+    parts = _name_parts(kind) if isinstance(kind, exp.Expr) else (kind.lower(),) if isinstance(kind, str) else ()
+    return binder.scope.domain(parts) if parts else None
+
+
+def _name_parts(node: exp.Expr) -> tuple[str, ...]:
+    if isinstance(node, exp.Dot):
+        return (*_name_parts(node.this), *_name_parts(node.expression))
+    return (folded(node),) if isinstance(node, exp.Identifier) else ()
+
+
 def _cast(binder: Binder, node: exp.Cast) -> Expr:
-    target, typmod = type_and_typmod(node.args["to"])
+    domain = _domain(binder, node.args["to"])
+    if domain is not None:
+        return domain.checked(cast_to(binder.bind(node.this), domain.type, domain.typmod, binder.scope.params))
+    target, typmod = _cast_target(binder, node.args["to"])
     if target is b.UNKNOWN:
         raise refuse(node)
     operand = node.this
@@ -233,13 +271,13 @@ def _alias(binder: Binder, node: exp.Alias) -> Expr:
 def _handlers() -> Mapping[type[exp.Expr], Handler]:
     table: dict[type[exp.Expr], Handler] = {
         exp.Paren: _paren, exp.Literal: _literal, exp.ByteString: _string, exp.RawString: _string,
-        exp.National: _string, exp.Null: _null, exp.Boolean: _boolean, exp.Parameter: _parameter, exp.Column: _column,
+        exp.National: _national, exp.Null: _null, exp.Boolean: _boolean, exp.Parameter: _parameter, exp.Column: _column,
         exp.And: _and, exp.Or: _or, exp.Not: _not, exp.Cast: _cast, exp.Interval: _interval,
         exp.ParseJSON: _parse_json, exp.Collate: _collate, exp.Concat: _concat, exp.Alias: _alias,
-        exp.BitString: _refused, exp.HexString: _refused, exp.UnicodeString: _refused, exp.Window: _refused,
-        exp.WithinGroup: _refused,
+        exp.Window: bind_window,
+        exp.WithinGroup: bind_within_group,
     }  # fmt: skip
-    for module in (calls, conditionals, containers, predicates):
+    for module in (calls, conditionals, containers, predicates, special_forms):
         table.update(module.HANDLERS)
     return MappingProxyType(table)
 

@@ -1,37 +1,60 @@
-"""Function calls, aggregates, and syntaxes that are function calls in disguise (EXTRACT, TRIM, AT TIME ZONE)."""
+"""Function calls, and syntaxes that are function calls in disguise (EXTRACT, TRIM, AT TIME ZONE)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.sql.expressions.coercion import cast_to, json_output, must_coerce, settle, text_elements, text_output
+from tausql.sql.expressions.aggregate_calls import (
+    aggregate_syntax,
+    bind_grouping,
+    bind_placed_aggregate,
+    bind_within_group,
+)
+from tausql.sql.expressions.arguments import is_named, positional, spread_call
+from tausql.sql.expressions.coercion import (
+    cast_to,
+    json_output,
+    must_coerce,
+    settle,
+    text_elements,
+    text_output,
+)
+from tausql.sql.expressions.compile_sets import row_shape
 from tausql.sql.expressions.nodes import (
     AggregateCall,
+    Case,
     Cast,
     Const,
     Expr,
+    FieldSelect,
     FunctionCall,
+    IsNull,
+    Param,
     RowExpr,
     SetReturningCall,
-    SortSpec,
     walk,
 )
 from tausql.sql.expressions.operators import operator_call
-from tausql.sql.expressions.parsing import INTERVAL_LITERAL, MARK, SUBSCRIPT, function_name
+from tausql.sql.expressions.parsing import INTERVAL_LITERAL, SUBSCRIPT, function_name
+from tausql.sql.expressions.special_forms import special_call
+from tausql.sql.expressions.token_edits import MARK
+from tausql.sql.expressions.window_nodes import WindowCall
 from tausql.sql.functions.catalogue import WINDOW_ONLY, is_aggregate, named_functions
-from tausql.sql.functions.function import Aggregate
 from tausql.sql.functions.json_functions import JSON_ARGUMENTS
-from tausql.sql.functions.resolution import Resolved, call_text, find_function, resolve_function
+from tausql.sql.functions.json_records import SHAPED
+from tausql.sql.functions.ordered_sets import is_hypothetical
+from tausql.sql.functions.resolution import Resolved, find_function, resolve_function
 from tausql.sql.types import builtin as b
 from tausql.sql.types.casts import EXPLICIT, find_cast
-from tausql.sql.types.ordering import is_orderable
+from tausql.sql.types.records import CompositeType, Shape, shape_of
 from tausql.sql.types.registry import find_type
-from tausql.sql.types.type import Type
+from tausql.sql.types.type import INTERVAL_FULL_RANGE, Type, interval_typmod
 
 if TYPE_CHECKING:
     from tausql.sql.expressions.binder import Binder, Handler
@@ -40,7 +63,6 @@ _TEXT_FROM: Final = MappingProxyType(
     {"concat": 0, "concat_ws": 1, "format": 1, "quote_literal": 0, "quote_nullable": 0}
 )
 _ARGUMENTS_MAX: Final = 100
-_INTERVAL_ARGUMENTS: Final = ("years", "months", "weeks", "days", "hours", "mins", "secs")
 
 
 def bind_call(binder: Binder, node: exp.Anonymous) -> Expr:
@@ -49,9 +71,17 @@ def bind_call(binder: Binder, node: exp.Anonymous) -> Expr:
         operand = binder.bind(node.expressions[0])
         if name == SUBSCRIPT.lstrip(MARK):
             return operand
-        return cast_to(operand, b.INTERVAL, -1, binder.scope.params)
+        precision = int(node.expressions[1].name) if len(node.expressions) > 1 else -1
+        typmod = -1 if precision < 0 else interval_typmod(INTERVAL_FULL_RANGE, min(precision, 6))
+        return cast_to(operand, b.INTERVAL, typmod, binder.scope.params)
+    special = special_call(binder, name, node.expressions) if str(node.this).startswith(MARK) else None
+    if special is not None:
+        return special
     if name == "row" and not str(node.this).startswith('"'):
-        return RowExpr(items=tuple(settle(binder.bind(item), binder.scope.params) for item in node.expressions))
+        # literals keep their unknown type: the other side of a comparison tells it
+        items = (binder.bind(item) for item in node.expressions)
+        params = binder.scope.params
+        return RowExpr(items=tuple(settle(i, params) if isinstance(i, Param) else i for i in items))
     return bind_named(binder, name, node.expressions, None)
 
 
@@ -59,8 +89,11 @@ def bind_dot(binder: Binder, node: exp.Dot) -> Expr:
     """pg_catalog.f(...); a field of a composite value is refused."""
     if isinstance(node.expression, exp.Anonymous):
         name = function_name(node) or ""
-        if "." in name:
-            schema = name.split(".")[0]
+        if "." in name and not named_functions(name):
+            schema, _, own = name.partition(".")
+            called = binder.scope.user_call(schema, own, node.expression.expressions)
+            if called is not None:
+                return called
             raise (
                 SqlError(Code.invalid_schema_name, f'schema "{schema}" does not exist')
                 if schema
@@ -72,11 +105,37 @@ def bind_dot(binder: Binder, node: exp.Dot) -> Expr:
                 else SqlError(Code.undefined_function, f"function {name}() does not exist")
             )
         return bind_named(binder, name, node.expression.expressions, None)
-    raise not_supported("field selection from a composite value is not supported")
+    return field_of(binder.bind(node.this), node.expression)
+
+
+def field_of(record: Expr, name: exp.Expr) -> Expr:
+    """(record).field; 42703, or 42809 where there are no fields."""
+    text = str(name.this)
+    field = text if name.args.get("quoted") else text.lower()
+    shape = row_shape(record) if isinstance(record, RowExpr) else result_shape(record)
+    if shape is None and isinstance(record.type, CompositeType):
+        shape = record.type.shape
+    if shape is None:
+        if record.type is b.RECORD:
+            raise SqlError(Code.undefined_column, f'could not identify column "{field}" in record data type')
+        raise SqlError(
+            Code.wrong_object_type,
+            f"column notation .{field} applied to type {record.type.display()}, which is not a composite type",
+        )
+    at = shape.index(field)
+    if at is None:
+        if isinstance(record.type, CompositeType):
+            raise SqlError(Code.undefined_column, f'column "{field}" not found in data type {record.type.display()}')
+        raise SqlError(Code.undefined_column, f'could not identify column "{field}" in record data type')
+    if isinstance(record, RowExpr):
+        return record.items[at]
+    return FieldSelect(arg=record, field=at, type=shape.types[at], typmod=shape.typmods[at])
 
 
 def bind_filter(binder: Binder, node: exp.Filter) -> Expr:
     call = node.this
+    if isinstance(call, exp.WithinGroup):
+        return bind_within_group(binder, call, node.expression.this)
     name = function_name(call)
     if name is None or not isinstance(call, exp.Anonymous):
         raise not_supported("FILTER is supported on plain aggregate calls only")
@@ -88,12 +147,16 @@ def bind_filter(binder: Binder, node: exp.Filter) -> Expr:
 def bind_named(binder: Binder, name: str, arguments: Sequence[exp.Expr], filter: exp.Expr | None) -> Expr:
     """A call by name with syntax trees as arguments (DISTINCT, ORDER BY and * among them for aggregates)."""
     if name in WINDOW_ONLY:
-        raise not_supported(f"window function {name} is not supported")
+        if arguments and is_hypothetical(name):
+            raise SqlError(Code.wrong_object_type, f"WITHIN GROUP is required for ordered-set aggregate {name}")
+        raise SqlError(Code.wrong_object_type, f"window function {name} requires an OVER clause")
     if len(arguments) > _ARGUMENTS_MAX:
         raise SqlError(Code.program_limit_exceeded, "cannot pass more than 100 arguments to a function")
-    items, distinct, ordered, star = _aggregate_syntax(arguments)
+    if name == "grouping":
+        return bind_grouping(binder, arguments)
+    items, distinct, ordered, star = aggregate_syntax(arguments)
     if is_aggregate(name):
-        return _aggregate(binder, name, items, distinct=distinct, ordered=ordered, star=star, filter=filter)
+        return bind_placed_aggregate(binder, name, items, distinct=distinct, ordered=ordered, star=star, filter=filter)
     if star or distinct or ordered:
         if not named_functions(name):
             raise (
@@ -103,51 +166,17 @@ def bind_named(binder: Binder, name: str, arguments: Sequence[exp.Expr], filter:
             )
         what = "DISTINCT" if distinct else "ORDER BY" if ordered else "*"
         raise SqlError(Code.wrong_object_type, f"{what} specified, but {name} is not an aggregate function")
-    if name == "make_interval" and any(isinstance(item, exp.Kwarg | exp.PropertyEQ) for item in items):
-        return _make_interval(binder, items)
-    args = [_argument(binder, item) for item in items]
-    return call_named(binder, name, args)
-
-
-def _argument(binder: Binder, node: exp.Expr) -> Expr:
-    if isinstance(node, exp.Variadic):
-        raise not_supported("VARIADIC arguments are not supported")
-    if isinstance(node, exp.Kwarg | exp.PropertyEQ):
-        raise not_supported("named arguments are not supported")
-    return binder.bind(node)
-
-
-def _aggregate_syntax(
-    arguments: Sequence[exp.Expr],
-) -> tuple[list[exp.Expr], bool, list[exp.Ordered], bool]:
-    """(arguments, DISTINCT, ORDER BY, is *) of what sqlglot packs into the (last) argument."""
-    items = list(arguments)
-    ordered: list[exp.Ordered] = []
-    distinct = False
-    if items and isinstance(items[-1], exp.Order):
-        order = items.pop()
-        ordered = list(order.expressions)
-        if order.this is not None:
-            items.append(order.this)
-    if items and isinstance(items[0], exp.Distinct):
-        distinct = True
-        items = [*items[0].expressions, *items[1:]]
-    star = len(items) == 1 and isinstance(items[0], exp.Star)
-    return items, distinct, ordered, star
-
-
-def _make_interval(binder: Binder, items: Sequence[exp.Expr]) -> Expr:
-    """make_interval(days => 3)."""
-    args: list[Expr] = [*(Const(value=0, type=b.INT4) for _ in range(6)), Const(value=0.0, type=b.FLOAT8)]
-    for position, item in enumerate(items):
-        if isinstance(item, exp.Kwarg | exp.PropertyEQ):
-            key = item.this.name.lower()
-            if key not in _INTERVAL_ARGUMENTS:
-                raise SqlError(Code.undefined_function, f"function make_interval({key} => unknown) does not exist")
-            args[_INTERVAL_ARGUMENTS.index(key)] = binder.bind(item.expression)
-        else:
-            args[position] = binder.bind(item)
-    return call_named(binder, "make_interval", args)
+    if filter is None and not named_functions(name):
+        called = binder.scope.user_call(None, name, items)
+        if called is not None:
+            return called
+    if items and isinstance(items[-1], exp.Variadic):
+        return spread_call(binder, name, [*(binder.bind(item) for item in items[:-1]), binder.bind(items[-1].this)])
+    if any(is_named(item) for item in items):
+        return call_named(binder, name, positional(binder, name, items))
+    if name == "normalize" and len(items) == 2 and isinstance(items[1], exp.Column):
+        return call_named(binder, name, [binder.bind(items[0]), Const(value=items[1].name, type=b.TEXT)])
+    return call_named(binder, name, [binder.bind(item) for item in items])
 
 
 def call_named(binder: Binder, name: str, args: Sequence[Expr]) -> Expr:
@@ -172,7 +201,11 @@ def _typeof(arg: Expr) -> Expr:
     """pg_typeof: known at bind time."""
     conversion = find_cast(b.OID, b.REGTYPE, EXPLICIT)
     assert conversion is not None
-    return Cast(arg=Const(value=arg.type.oid, type=b.OID), conversion=conversion, type=b.REGTYPE)
+    told = Cast(arg=Const(value=arg.type.oid, type=b.OID), conversion=conversion, type=b.REGTYPE)
+    if not any(isinstance(part, AggregateCall | WindowCall | SetReturningCall) for part in walk(arg)):
+        return told
+    # The argument makes the query what it is (grouped, or of many rows): it stays.
+    return Case(whens=((IsNull(arg=arg), told),), default=told, type=b.REGTYPE)
 
 
 def _as_cast(name: str, args: Sequence[Expr]) -> Type | None:
@@ -183,9 +216,11 @@ def _as_cast(name: str, args: Sequence[Expr]) -> Type | None:
     if target is None or target.category == "P" or name in ("char", "interval"):
         return None
     source = args[0].type
+    if source is b.UNKNOWN:
+        return target  # a literal by a type's name is one of it, whatever functions there are
     if find_function(name, [source]) is not None:
         return None
-    if source is b.UNKNOWN or find_cast(source, target, EXPLICIT) is not None:
+    if find_cast(source, target, EXPLICIT) is not None:
         return target
     return None
 
@@ -198,82 +233,49 @@ def _built(binder: Binder, found: Resolved, args: Sequence[Expr]) -> Expr:
         coerced = tuple(must_coerce(arg, wanted, params) for arg, wanted in zip(args, found.arg_types, strict=True))
         if function.name == "array_to_string":
             coerced = (text_elements(coerced[0]), *coerced[1:])
+    if function.name in SHAPED:
+        shape = _shape_for(function.name, coerced[0])
+        coerced = (*coerced, Const(value=shape, type=b.RECORD))
+    if function.reads_schema:
+        params.reads_schema = True
+    result = found.result_type
+    if function.columns and result is b.RECORD:
+        result = CompositeType(shape_of([(column, type, -1) for column, type in function.columns]))
     if function.returns_set:
         binder.scope.check_set_returning(function.name)
-        return SetReturningCall(function=function, args=coerced, type=found.result_type)
-    return FunctionCall(function=function, args=coerced, type=found.result_type)
+        return SetReturningCall(function=function, args=coerced, type=result)
+    return FunctionCall(function=function, args=coerced, type=result)
 
 
-def _aggregate(
-    binder: Binder,
-    name: str,
-    items: Sequence[exp.Expr],
-    *,
-    distinct: bool,
-    ordered: Sequence[exp.Ordered],
-    star: bool,
-    filter: exp.Expr | None,
-) -> Expr:
-    binder.scope.check_aggregate(name)
-    params = binder.scope.params
-    args = [] if star else [binder.bind(item) for item in items]
-    if star and name != "count":
-        raise SqlError(Code.undefined_function, f"function {name}() does not exist")
-    if not args and not star:
-        if name == "count":
-            raise SqlError(Code.wrong_object_type, "count(*) must be used to call a parameterless aggregate function")
-        raise SqlError(Code.undefined_function, f"function {name}() does not exist")
-    found = resolve_function(name, [arg.type for arg in args])
-    aggregate = found.function
-    if not isinstance(aggregate, Aggregate):
-        raise SqlError(Code.undefined_function, f"function {call_text(name, [a.type for a in args])} does not exist")
-    if name in JSON_ARGUMENTS:
-        coerced = [json_output(arg, params) for arg in args]
-    else:
-        coerced = [
-            settle(arg, params) if wanted is b.ANY else must_coerce(arg, wanted, params)
-            for arg, wanted in zip(args, found.arg_types, strict=True)
-        ]
-    specs = tuple(_sort_spec(binder, item) for item in ordered)
-    _check_distinct(distinct, coerced, specs)
-    condition = None if filter is None else binder.boolean(filter, "FILTER")
-    for inner in (*coerced, *(spec.expr for spec in specs), *(() if condition is None else (condition,))):
-        if any(isinstance(part, AggregateCall) for part in walk(inner)):
-            raise SqlError(Code.grouping_error, "aggregate function calls cannot be nested")
-    return AggregateCall(
-        aggregate=aggregate,
-        args=tuple(coerced),
-        distinct=distinct,
-        order_by=specs,
-        filter=condition,
-        type=found.result_type,
-        typmod=coerced[0].typmod if name in ("min", "max") and found.result_type is coerced[0].type else -1,
-    )
+def _shape_for(name: str, base: Expr) -> Shape | None:
+    """What json_populate_record gives: rows like its first argument; json_to_record says nothing of its own."""
+    if isinstance(base, RowExpr):
+        return row_shape(base)
+    if isinstance(base.type, CompositeType):
+        return base.type.shape
+    if "populate" in name and base.type is not b.RECORD:
+        raise SqlError(Code.datatype_mismatch, f"first argument of {name} must be a row type")
+    return None  # FROM may tell it
 
 
-def _sort_spec(binder: Binder, item: exp.Ordered) -> SortSpec:
-    expr = settle(binder.bind(item.this), binder.scope.params)
-    descending = bool(item.args.get("desc"))
-    nulls_first = item.args.get("nulls_first")
-    return SortSpec(
-        expr=expr, descending=descending, nulls_first=descending if nulls_first is None else bool(nulls_first)
-    )
+def shaped(call: Expr, shape: Shape) -> Expr:
+    """A call with the columns that FROM tells of its result."""
+    assert isinstance(call, FunctionCall | SetReturningCall)
+    return replace(call, args=(*call.args[:-1], Const(value=shape, type=b.RECORD)))
 
 
-def _check_distinct(distinct: bool, args: Sequence[Expr], specs: Sequence[SortSpec]) -> None:
-    if not distinct:
-        return
-    for arg in args:
-        if not is_orderable(arg.type):
-            raise SqlError(
-                Code.undefined_function,
-                f"could not identify an equality operator for type {arg.type.display()}",
-            )
-    if any(spec.expr not in args for spec in specs):
-        raise SqlError(
-            Code.invalid_column_reference,
-            "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
-        )
+def result_shape(call: Expr) -> Shape | None:
+    """The columns of a call in FROM that gives rows; None where it gives plain values, or rows nobody has described."""
+    if not isinstance(call, FunctionCall | SetReturningCall):
+        return None
+    if isinstance(call.type, CompositeType):
+        return call.type.shape
+    if call.function.name in SHAPED:
+        last = call.args[-1]
+        return last.value if isinstance(last, Const) else None
+    if call.function.columns:
+        return shape_of([(column, type, -1) for column, type in call.function.columns])
+    return None
 
 
 def bind_known_function(binder: Binder, node: exp.Func) -> Expr:

@@ -10,12 +10,13 @@ from tausql.protocol.errors import Code, SqlError
 from tausql.sql.expressions.nodes import ArrayLiteral, Cast, Const, Convert, Expr, Fit, Param
 from tausql.sql.expressions.scope import ParamTypes
 from tausql.sql.types import builtin as b
-from tausql.sql.types.casts import ASSIGNMENT, EXPLICIT, IMPLICIT, find_cast, length_coercion
+from tausql.sql.types.casts import ASSIGNMENT, EXPLICIT, IMPLICIT, bits_cast, find_cast, length_coercion
 from tausql.sql.types.registry import array_of, element_of
 from tausql.sql.types.session_format import SessionFormat
 from tausql.sql.types.type import Type
 
 _NOW_WORDS = re.compile(r"now|today|tomorrow|yesterday", re.I)
+_YEAR_FIRST = re.compile(r"\s*(?:\d{4,}-\d|[+-]?infinity|epoch)", re.I)  # other dates depend on DateStyle
 _FIXED_ZONE = re.compile(r"\d:\d\d(:\d\d(\.\d+)?)?\s*(z|[+-]\d{1,2}(:?\d\d)?)\s*$", re.I)
 
 
@@ -23,7 +24,9 @@ def _reads_the_same_everywhere(text: str, type: Type) -> bool:
     """Whether a literal's value does not depend on session or clock, so that it can be read at bind time."""
     if not type.input_volatile:
         return True
-    if type in (b.DATE, b.TIMESTAMP, b.TIME):
+    if type in (b.DATE, b.TIMESTAMP):
+        return _YEAR_FIRST.match(text) is not None and _NOW_WORDS.search(text) is None
+    if type is b.TIME:
         return _NOW_WORDS.search(text) is None
     if type in (b.TIMESTAMPTZ, b.TIMETZ):
         return _FIXED_ZONE.search(text) is not None
@@ -59,7 +62,8 @@ def _converted(expr: Expr, type: Type, typmod: int, context: str, params: ParamT
         return expr
     if isinstance(expr, ArrayLiteral) and type.is_array and context == EXPLICIT:
         return _array_literal(expr, type, context, params)
-    conversion = find_cast(source, type, context)
+    conversion = bits_cast(source, type, typmod) if context == EXPLICIT else None
+    conversion = conversion or find_cast(source, type, context)
     if conversion is None:
         return None
     if conversion.function is None and isinstance(expr, Const):
@@ -84,9 +88,23 @@ def _literal(expr: Const, type: Type, typmod: int) -> Expr | None:
         return Const(value=type.text_in(text, SessionFormat(_BIND_FORMAT_ZONE), modifier), type=type)
     if type.category == "D":
         # The value waits for the session's zone and clock; what is no date at all is refused now.
-        type.text_in(text, SessionFormat(_BIND_FORMAT_ZONE), -1)
+        _check_date(text, type)
     conversion = find_cast(b.UNKNOWN, type, IMPLICIT)
     return None if conversion is None else Cast(arg=expr, conversion=conversion, type=type)
+
+
+def _check_date(text: str, type: Type) -> None:
+    """What is no date in any order of day and month is refused while binding, as PostgreSQL does."""
+    try:
+        type.text_in(text, SessionFormat(_BIND_FORMAT_ZONE), -1)
+    except SqlError:
+        for order in ("DMY", "YMD"):
+            try:
+                type.text_in(text, SessionFormat(_BIND_FORMAT_ZONE, f"ISO, {order}"), -1)
+            except SqlError:
+                continue
+            return
+        raise
 
 
 def _array_literal(expr: ArrayLiteral, type: Type, context: str, params: ParamTypes | None) -> Expr | None:
@@ -212,10 +230,15 @@ def text_elements(expr: Expr) -> Expr:
     return Convert(arg=expr, what="text[]", type=_text_array())
 
 
-def json_output(expr: Expr, params: ParamTypes | None) -> Expr:
-    """The value as JSON text."""
+def json_elements(expr: Expr) -> Expr:
+    """An array as an array of the JSON texts of its elements."""
+    return Convert(arg=expr, what="json[]", type=_text_array())
+
+
+def json_output(expr: Expr, params: ParamTypes | None, what: str = "json") -> Expr:
+    """The value as JSON text; what: 'json', or 'json item' as json_agg joins them."""
     expr = settle(expr, params)
-    return Convert(arg=expr, what="json", type=b.JSON)
+    return Convert(arg=expr, what=what, type=b.JSON)
 
 
 def _text_array() -> Type:

@@ -139,16 +139,17 @@ def _cast(expr: Cast, compile: Compile) -> Compiled:
 
 
 def _cached_literal(function: Callable[..., Any], text: str) -> Compiled:
-    """A literal that depends on the session's zone only: read again when the zone is another one."""
+    """A literal that depends on the session's zone and DateStyle only: read again when they are others."""
     last_zone: object = None
+    last_style = ""
     last_value: Any = None
 
     def value(_row: Row, context: Context) -> Any:
-        nonlocal last_zone, last_value
-        zone = context.format.zone
-        if zone is not last_zone:
-            last_value = function(text, context.format)
-            last_zone = zone
+        nonlocal last_zone, last_style, last_value
+        format = context.format
+        if format.zone is not last_zone or format.date_style != last_style:
+            last_value = function(text, format)
+            last_zone, last_style = format.zone, format.date_style
         return last_value
 
     return value
@@ -164,6 +165,11 @@ def _fit(expr: Fit, compile: Compile) -> Compiled:
 def _convert(expr: Convert, compile: Compile) -> Compiled:
     run = compile(expr.arg)
     source = expr.arg.type
+    if expr.what == "json item":
+        write_item = json_writer(source)
+        structured = source.is_array or source is b.RECORD or source.category == "C"
+        before = "\n " if structured else ""
+        return lambda row, context: None if (v := run(row, context)) is None else before + write_item(v, context.format)
     if expr.what == "json":
         write = json_writer(source)
         return lambda row, context: None if (v := run(row, context)) is None else write(v, context.format)
@@ -171,9 +177,9 @@ def _convert(expr: Convert, compile: Compile) -> Compiled:
         text_out = source.text_out
         return lambda row, context: None if (v := run(row, context)) is None else text_out(v, context.format)
     element = element_of(source)
-    if expr.what != "text[]" or element is None:
+    if expr.what not in ("text[]", "json[]") or element is None:
         raise SqlError(Code.internal_error, f"unknown conversion {expr.what}")
-    element_out = element.text_out
+    element_out = element.text_out if expr.what == "text[]" else json_writer(element)
 
     def texts(row: Row, context: Context) -> Any:
         value = run(row, context)

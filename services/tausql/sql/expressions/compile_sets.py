@@ -14,6 +14,7 @@ from tausql.sql.expressions.nodes import (
     ArrayLiteral,
     Const,
     Expr,
+    FieldSelect,
     InList,
     RowCompare,
     RowExpr,
@@ -25,6 +26,7 @@ from tausql.sql.expressions.nodes import (
 from tausql.sql.functions.array_functions import flatten
 from tausql.sql.types.arrays import dimensions
 from tausql.sql.types.ordering import hash_key, identity
+from tausql.sql.types.records import CompositeType, Shape, record, shape_of
 
 Compiled = Callable[[Row, Context], Any]
 Compile = Callable[[Expr], Compiled]
@@ -115,14 +117,15 @@ def _array_literal(expr: ArrayLiteral, compile: Compile) -> Compiled:
 def _subscript(expr: Subscript, compile: Compile) -> Compiled:
     array_of = compile(expr.array)
     indexes = [compile(index) for index in expr.indexes]
+    first = 0 if expr.array.type.name.endswith("vector") else 1  # int2vector and oidvector count from 0
 
     def run(row: Row, context: Context) -> Any:
         value = array_of(row, context)
         for index in indexes:
             at = index(row, context)
-            if not isinstance(value, list) or at is None or not 1 <= at <= len(value):
+            if not isinstance(value, list) or at is None or not first <= at < len(value) + first:
                 return None
-            value = value[at - 1]
+            value = value[at - first]
         return None if isinstance(value, list) else value
 
     return run
@@ -130,25 +133,57 @@ def _subscript(expr: Subscript, compile: Compile) -> Compiled:
 
 def _slice(expr: Slice, compile: Compile) -> Compiled:
     array_of = compile(expr.array)
-    low_of = None if expr.low is None else compile(expr.low)
-    high_of = None if expr.high is None else compile(expr.high)
+    bounds = [compile(bound) for bound in expr.bounds]
+    present = expr.present
 
     def run(row: Row, context: Context) -> Any:
         value = array_of(row, context)
-        if value is None:
+        found = iter([bound(row, context) for bound in bounds])
+        limits = [next(found) if there else _OPEN for there in present]
+        if value is None or None in limits:
             return None
-        low = 1 if low_of is None else low_of(row, context)
-        high = len(value) if high_of is None else high_of(row, context)
-        if low is None or high is None:
-            return None
-        return value[max(low, 1) - 1 : max(high, 0)]
+        pairs = list(zip(limits[::2], limits[1::2], strict=True))
+        return _sliced(value, pairs) if len(pairs) <= len(dimensions(value)) else []
 
     return run
 
 
+_OPEN: Final = object()
+
+
+def _sliced(value: list[Any], pairs: list[tuple[Any, Any]]) -> list[Any]:
+    """Dimensions without a slice are taken whole; nothing in one dimension is nothing at all."""
+    low, high = pairs[0]
+    items = value[0 if low is _OPEN else max(low, 1) - 1 : len(value) if high is _OPEN else max(high, 0)]
+    if len(pairs) > 1:
+        items = [_sliced(item, pairs[1:]) for item in items]
+        if any(not item for item in items):
+            return []
+    return items
+
+
 def _row(expr: RowExpr, compile: Compile) -> Compiled:
     runs = [compile(item) for item in expr.items]
-    return lambda row, context: tuple([run(row, context) for run in runs])
+    shape = row_shape(expr)
+    if expr.present is not None:
+        present = compile(expr.present)
+        return lambda row, context: (
+            record([run(row, context) for run in runs], shape) if present(row, context) is True else None
+        )
+    return lambda row, context: record([run(row, context) for run in runs], shape)
+
+
+def row_shape(expr: RowExpr) -> Shape:
+    """Names and types of the fields."""
+    if isinstance(expr.type, CompositeType):
+        return expr.type.shape
+    names = expr.names or tuple(f"f{at}" for at in range(1, len(expr.items) + 1))
+    return shape_of([(name, item.type, item.typmod) for name, item in zip(names, expr.items, strict=True)])
+
+
+def _field(expr: FieldSelect, compile: Compile) -> Compiled:
+    run, at = compile(expr.arg), expr.field
+    return lambda row, context: None if (value := run(row, context)) is None else value[at]
 
 
 def _row_compare(expr: RowCompare, compile: Compile) -> Compiled:
@@ -178,7 +213,7 @@ def _subquery(expr: Subquery, compile: Compile) -> Compiled:
         index = expr.index
         return lambda row, context: bool(context.subplans[index](row, context))
     if expr.kind == "scalar":
-        return _scalar(expr.index)
+        return _scalar(expr.index, expr.column)
     if expr.kind == "array":
         index = expr.index
         return lambda row, context: [found[0] for found in context.subplans[index](row, context)]
@@ -187,14 +222,14 @@ def _subquery(expr: Subquery, compile: Compile) -> Compiled:
     return _compared(expr, compile)
 
 
-def _scalar(index: int) -> Compiled:
+def _scalar(index: int, column: int) -> Compiled:
     def run(row: Row, context: Context) -> Any:
         rows = context.subplans[index](row, context)
         if not rows:
             return None
         if len(rows) > 1:
             raise SqlError(Code.cardinality_violation, "more than one row returned by a subquery used as an expression")
-        return rows[0][0]
+        return rows[0][column]
 
     return run
 
@@ -240,7 +275,17 @@ def _compared(expr: Subquery, compile: Compile) -> Compiled:
     columns = [compile(column) for column in expr.columns]
     tests = [applied(function) for function in expr.operators]
     unequal = expr.operators[0].name == "<>" and len(tests) > 1
+    equalities = [applied(function) for function in expr.equalities]
     deciding = expr.kind == "any"
+
+    def ordered(left: list[Any], found: Row, context: Context) -> bool | None:
+        for at, equal in enumerate(equalities):
+            right = columns[at](found, context)
+            if left[at] is None or right is None:
+                return None
+            if not equal(left[at], right, context):
+                return bool(tests[at](left[at], right, context))
+        return expr.or_equal
 
     def one(left: list[Any], found: Row, context: Context) -> bool | None:
         answer: bool | None = not unequal
@@ -252,11 +297,13 @@ def _compared(expr: Subquery, compile: Compile) -> Compiled:
                 return unequal
         return answer
 
+    compare = ordered if equalities else one
+
     def run(row: Row, context: Context) -> bool | None:
         left = [item(row, context) for item in lefts]
         null_seen = False
         for found in context.subplans[index](row, context):
-            answer = one(left, found, context)
+            answer = compare(left, found, context)
             if answer is deciding:
                 return deciding
             null_seen = null_seen or answer is None
@@ -273,6 +320,7 @@ COMPILERS: Final[Mapping[type[Expr], Any]] = MappingProxyType(
         Subscript: _subscript,
         Slice: _slice,
         RowExpr: _row,
+        FieldSelect: _field,
         RowCompare: _row_compare,
         Subquery: _subquery,
     }

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.types.session_format import SessionFormat
+
+if TYPE_CHECKING:
+    from tausql.sql.sequences import Sequences
 
 Row = Sequence[Any]
 Subplan = Callable[[Row, "Context"], Sequence[Sequence[Any]]]
@@ -19,7 +22,8 @@ Subplan = Callable[[Row, "Context"], Sequence[Sequence[Any]]]
 
 @dataclass(slots=True)
 class SessionFacts:
-    """Who is connected to what. settings: lower-case names to values as SHOW prints them."""
+    """Who is connected to what. settings: lower-case names to values as SHOW prints them. set_config(name, value or
+    None for the default, local): SET as a function; answers the new value."""
 
     user: str = "admin"
     session_user: str = "admin"
@@ -27,6 +31,7 @@ class SessionFacts:
     search_path: tuple[str, ...] = ("public",)
     settings: Mapping[str, str] = field(default_factory=dict)
     pid: int = 0
+    set_config: Callable[[str, str | None, bool], str] | None = None
 
 
 def _no_random() -> float:
@@ -47,10 +52,13 @@ class Context:
     params: datums of $1, $2, ...; now_us, statement_now_us: microseconds since 2000-01-01 UTC; clock() the same for the
     wall; random() in [0, 1); subplans[i](row, context): the rows of Subquery i (the same list object as long as they do
     not change); outer: rows of enclosing queries, innermost last; pause(): None, or what a statement that has kept the
-    processor for long awaits before it goes on, so that others run and it can be cancelled.
+    processor for long awaits before it goes on, so that others run and it can be cancelled; sequences, answers,
+    answered: see `sql.sequences`.
     """
 
     __slots__ = (
+        "answered",
+        "answers",
         "clock",
         "format",
         "now_us",
@@ -59,7 +67,9 @@ class Context:
         "pause",
         "random",
         "random_bytes",
+        "sequences",
         "session",
+        "snapshot",
         "statement_now_us",
         "subplans",
     )
@@ -76,6 +86,7 @@ class Context:
         random_bytes: Callable[[int], bytes] = _no_random_bytes,
         subplans: Sequence[Subplan] = (),
         pause: Callable[[], Awaitable[None] | None] = _no_pause,
+        sequences: Callable[[], Sequences] | None = None,
     ) -> None:
         self.params = params
         self.now_us = now_us
@@ -83,9 +94,13 @@ class Context:
         self.session = SessionFacts() if session is None else session
         self.format = SessionFormat() if format is None else format
         self.format.now_us = now_us
-        self.clock = (lambda: now_us) if clock is None else clock
+        self.clock: Callable[[], int] = (lambda: now_us) if clock is None else clock
         self.random = random
         self.random_bytes = random_bytes
+        self.snapshot: Any = None  # the schema the statement was planned with, for functions that look into it
         self.subplans = subplans
         self.outer: list[Row] = []
         self.pause = pause
+        self.sequences = sequences
+        self.answers: list[int] | None = None
+        self.answered = 0

@@ -56,10 +56,25 @@ def is_constant(expr: Expr) -> bool:
     return volatility(expr) != "v"
 
 
+def _is_null(node: Expr) -> bool:
+    return isinstance(node, Const) and node.value is None
+
+
+def _refuse_failing(args: tuple[Expr, ...], compile: Callable[[Expr], Callable[..., Any]]) -> None:
+    """A strict call with a NULL is NULL, but an error in another of its constant arguments is told all the same."""
+    for arg in args:
+        parts = list(walk(arg))
+        constant = isinstance(arg, _FOLDED) and all(isinstance(part, (*_FOLDED, Const)) for part in parts)
+        if constant and all(node_volatility(part) == "i" for part in parts):
+            compile(arg)((), Context())
+
+
 def folded(expr: Expr, compile: Callable[[Expr], Callable[..., Any]]) -> Expr:
     """Immutable calls on constants replaced by their values; those that fail stay."""
 
     def change(node: Expr) -> Expr:
+        if isinstance(node, FunctionCall) and node.function.strict and any(map(_is_null, node.args)):
+            _refuse_failing(node.args, compile)
         if not isinstance(node, _FOLDED) or node_volatility(node) != "i":
             return node
         if not all(isinstance(child, Const) for child in node.children()):

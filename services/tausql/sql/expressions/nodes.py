@@ -272,19 +272,32 @@ class Subscript(Expr):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice(Expr):
-    """array[low:high]; None: from the first, to the last."""
+    """array[low:high][low:high]...; bounds: those written, in order; present: which of them, two a dimension."""
 
     array: Expr
-    low: Expr | None
-    high: Expr | None
-    PARTS: ClassVar[tuple[str, ...]] = ("array", "low", "high")
+    bounds: tuple[Expr, ...]
+    present: tuple[bool, ...]
+    PARTS: ClassVar[tuple[str, ...]] = ("array", "bounds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowExpr(Expr):
+    """ROW(...), or the whole row of a relation (`names`: its columns; else the fields are f1, f2, ...)."""
+
     items: tuple[Expr, ...]
     type: Type = b.RECORD
-    PARTS: ClassVar[tuple[str, ...]] = ("items",)
+    names: tuple[str, ...] = ()
+    present: Expr | None = None  # the row is NULL where this is not true
+    PARTS: ClassVar[tuple[str, ...]] = ("items", "present")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldSelect(Expr):
+    """(record).field by its position, from 0."""
+
+    arg: Expr
+    field: int
+    PARTS: ClassVar[tuple[str, ...]] = ("arg",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,10 +331,11 @@ class AggregateCall(Expr):
     distinct: bool = False
     order_by: tuple[SortSpec, ...] = ()
     filter: Expr | None = None
-    PARTS: ClassVar[tuple[str, ...]] = ("args", "filter")
+    direct: tuple[Expr, ...] = ()  # of an ordered-set aggregate: evaluated once for a group
+    PARTS: ClassVar[tuple[str, ...]] = ("args", "filter", "direct")
 
     def children(self) -> tuple[Expr, ...]:
-        found = [*self.args, *(spec.expr for spec in self.order_by)]
+        found = [*self.args, *(spec.expr for spec in self.order_by), *self.direct]
         if self.filter is not None:
             found.append(self.filter)
         return tuple(found)
@@ -330,7 +344,17 @@ class AggregateCall(Expr):
         order_by = tuple(dataclasses.replace(spec, expr=spec.expr.replace(change)) for spec in self.order_by)
         args = tuple(arg.replace(change) for arg in self.args)
         filter = None if self.filter is None else self.filter.replace(change)
-        return change(dataclasses.replace(self, args=args, order_by=order_by, filter=filter))
+        direct = tuple(expr.replace(change) for expr in self.direct)
+        return change(dataclasses.replace(self, args=args, order_by=order_by, filter=filter, direct=direct))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupingCall(Expr):
+    """GROUPING(a, b): which of these keys the row's grouping set leaves out, one bit each."""
+
+    args: tuple[Expr, ...]
+    type: Type = b.INT4
+    PARTS: ClassVar[tuple[str, ...]] = ("args",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,5 +379,8 @@ class Subquery(Expr):
     left: tuple[Expr, ...] = ()
     operators: tuple[Function, ...] = ()
     columns: tuple[Expr, ...] = dataclasses.field(default=(), compare=False)
+    column: int = 0  # of a scalar one: which column of its row
+    equalities: tuple[Function, ...] = ()  # of rows in order: `operators` are then strict, `or_equal` for <= and >=
+    or_equal: bool = False
     plan: Any = dataclasses.field(default=None, compare=False)
     PARTS: ClassVar[tuple[str, ...]] = ("left",)

@@ -9,6 +9,7 @@ as written.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from sqlglot import exp
@@ -17,13 +18,23 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from tausql.protocol.errors import Code, SqlError, not_supported
+from tausql.sql.expressions.clause_tokens import (
+    COPIED_WINDOW,
+    as_written,
+    copied_window,
+    ends_item,
+    is_bare_groups,
+    searched_columns,
+    using_alias,
+)
+from tausql.sql.expressions.token_edits import MARK, prepared
 from tausql.sql.functions.catalogue import WINDOW_ONLY, function_names
 from tausql.sql.lexer import PARAM
 from tausql.sql.lexer import tokens as tokens_of
 
-MARK: Final = "\u0192"
 SUBSCRIPT: Final = MARK + "subscript"
 INTERVAL_LITERAL: Final = MARK + "interval_literal"
+USING_ALIAS: Final = MARK + "using "
 
 # Names whose call has a syntax of its own (or is an expression, not a function); sqlglot's own node is kept.
 _SPECIAL: Final = frozenset(
@@ -54,7 +65,13 @@ _LITERAL_TYPES: Final = frozenset(
      "INTEGER", "BIGINT", "SMALLINT", "INT2", "INT4", "INT8", "FLOAT4", "FLOAT8", "REAL", "FLOAT", "BOOL",
      "BOOLEAN", "UUID", "JSON", "JSONB", "BYTEA", "NAME", "OID", "REGCLASS")
 )  # fmt: skip
-STATEMENT_LENGTH_MAX: Final = 1_000_000
+_CATALOGUE_TYPES: Final = frozenset(
+    ("oid", "name", "char", "xid", "cid", "tid", "aclitem", "int2vector", "oidvector", "regclass", "regtype",
+     "regproc", "regprocedure", "regoper", "regoperator", "regnamespace", "regrole", "regconfig")
+)  # fmt: skip
+_QUOTES = re.compile(r"""['"]|--|/\*|\$[^0-9]|[@<]\$""")
+_PARAMETER = re.compile(r"(?<![\w$])\$(?=[0-9])")
+STATEMENT_LENGTH_MAX: Final = 10 << 20  # as large as a protocol message
 
 
 def _markable() -> frozenset[str]:
@@ -70,7 +87,7 @@ def parse(sql: str) -> list[exp.Expr]:
         raise SqlError(Code.program_limit_exceeded, "statement is too long")
     dialect = Dialect.get_or_raise("postgres")
     try:
-        tokens = edited(dialect.tokenize(_without_false_quotes(sql)), sql)
+        tokens = edited(prepared(dialect.tokenize(_without_false_quotes(sql)), sql), sql)
         parsed = dialect.parser().parse(tokens, sql)
     except (ParseError, TokenError) as error:
         raise _syntax_error(error, sql) from error
@@ -83,6 +100,8 @@ def _without_false_quotes(sql: str) -> str:
     """`sql` with `@1` for `$1`, the same parameter to sqlglot, which takes `$1,$` for the tag of a dollar quote."""
     if "$" not in sql:
         return sql
+    if _QUOTES.search(sql) is None:
+        return _PARAMETER.sub("@", sql)
     characters = list(sql)
     for token in tokens_of(sql):
         if token.kind == PARAM and sql[token.start - 1 : token.start] not in ("<", "@"):  # not an operator with the @
@@ -141,6 +160,7 @@ def edited(tokens: list[Token], sql: str) -> list[Token]:
     out: list[Token] = []
     closing: dict[int, str] = {}
     at, count = 0, len(tokens)
+    searching = "recursive" in sql.lower()
     while at < count:
         token = tokens[at]
         kind = token.token_type
@@ -149,6 +169,26 @@ def edited(tokens: list[Token], sql: str) -> list[Token]:
             raise not_supported("operator @ is not supported", "Use abs().")
         if kind is TokenType.JOIN and not (out and out[-1].token_type in _JOIN_KINDS):
             out += [_at(token, TokenType.INNER, "INNER"), token]  # to be told from a comma when it has no ON
+        elif kind is TokenType.USING and following in (TokenType.LT, TokenType.GT) and ends_item(tokens, at + 2):
+            at += 1  # ORDER BY x USING > is ORDER BY x DESC
+            if following is TokenType.GT:
+                out.append(_at(token, TokenType.DESC, "DESC"))
+        elif kind is TokenType.USING and (named := using_alias(tokens, at)) is not None:
+            # `JOIN ... USING (a, b) AS j`: the name goes into the list, marked, where the binder finds it.
+            last, joined = named
+            out += [*tokens[at:last], _at(joined, TokenType.COMMA, ",")]
+            out += [_at(joined, TokenType.IDENTIFIER, USING_ALIAS + as_written(joined)), tokens[last]]
+            at = last + 2
+        elif searching and (listed := searched_columns(tokens, at)) is not None:
+            # SEARCH ... BY a, b SET and CYCLE a, b SET: one name for all, which the binder takes apart.
+            last, together = listed
+            out += [token, _at(tokens[at + 1], TokenType.IDENTIFIER, together)]
+            at = last - 1
+        elif kind is TokenType.L_PAREN and (copied := copied_window(tokens, at)) is not None:
+            out.append(_at(copied, TokenType.IDENTIFIER, COPIED_WINDOW + as_written(copied)))
+            at += 2
+        elif kind is TokenType.L_PAREN and is_bare_groups(tokens, at):
+            raise SqlError(Code.windowing_error, "GROUPS mode requires an ORDER BY clause")
         elif following is TokenType.L_PAREN and _is_call(token, out):
             out.append(_at(token, TokenType.VAR, MARK + token.text.lower()))
         elif kind in _JSON_ARROWS and following in (TokenType.STRING, TokenType.NUMBER):
@@ -184,12 +224,31 @@ def edited(tokens: list[Token], sql: str) -> list[Token]:
         elif kind is TokenType.NUMBER and _grouped_digits(tokens, at):
             at += 1
             out.append(_at(token, TokenType.NUMBER, (token.text + tokens[at].text).replace("_", "")))
+        elif kind is TokenType.DCOLON and (length := _catalogue_array(tokens, at + 1)):
+            name = tokens[at + length - 2]
+            out += [token, _at(name, TokenType.VAR, "_" + name.text.lower())]
+            at += length
         elif kind is TokenType.R_BRACKET and at in closing:
             out += [_at(token, TokenType.R_PAREN, ")"), token]
         else:
             out.append(token)
         at += 1
     return out
+
+
+def _catalogue_array(tokens: list[Token], at: int) -> int:
+    """The number of tokens of `oid[]` or `pg_catalog.oid[]`: array types of types that sqlglot does not know."""
+    for length in (3, 5):
+        name = at + length - 3
+        if name + 2 >= len(tokens) or tokens[name + 1].token_type is not TokenType.L_BRACKET:
+            continue
+        if length == 5 and tokens[at].text.lower() != "pg_catalog":
+            continue
+        if tokens[name + 2].token_type is TokenType.R_BRACKET and tokens[name].text.lower() in _CATALOGUE_TYPES:
+            if tokens[name].text.lower() == "char" and tokens[name].token_type is not TokenType.IDENTIFIER:
+                return 0
+            return length
+    return 0
 
 
 def _is_call(token: Token, before: list[Token]) -> bool:

@@ -22,11 +22,14 @@ from tausql.sql.expressions.nodes import (
     Not,
     Or,
     Param,
+    RowCompare,
     RowExpr,
     Slot,
     Subquery,
 )
 from tausql.sql.expressions.operators import coerced_pair, negation, operator_call, row_comparison
+from tausql.sql.expressions.scope import BoundSubquery
+from tausql.sql.expressions.special_forms import is_json, is_normalized, is_unknown, normal_form
 from tausql.sql.functions.function import Function
 from tausql.sql.functions.resolution import resolve_operator
 from tausql.sql.types import builtin as b
@@ -62,7 +65,30 @@ def _binary(binder: Binder, name: str, left: exp.Expr, right: exp.Expr) -> Expr:
     quantified = _quantified(right)
     if quantified is not None:
         return _any(binder, name, left, *quantified)
-    return operator_call(name, binder.bind(left), binder.bind(right), binder.scope.params)
+    bound_left = binder.bind(left)
+    if isinstance(bound_left, RowExpr) and isinstance(right, exp.Subquery) and _is_row(left):
+        bound_right: Expr = _row_of_subquery(binder, right, len(bound_left.items))
+    else:
+        bound_right = binder.bind(right)
+    return operator_call(name, bound_left, bound_right, binder.scope.params)
+
+
+def _is_row(node: exp.Expr) -> bool:
+    """(a, b) or ROW(a, b), rather than the name of a relation."""
+    return isinstance(node, exp.Tuple) or (isinstance(node, exp.Anonymous) and str(node.this).lower().endswith("row"))
+
+
+def _row_of_subquery(binder: Binder, node: exp.Expr, width: int) -> RowExpr:
+    """(a, b) = (SELECT x, y ...): the one row's columns, NULLs where there is no row."""
+    bound = binder.scope.bind_subquery(query_of(node), "row")
+    if len(bound.columns) != width:
+        raise SqlError(Code.syntax_error, f"subquery has too {'many' if len(bound.columns) > width else 'few'} columns")
+    return RowExpr(
+        items=tuple(
+            Subquery(kind="scalar", index=bound.index, column=at, plan=bound.plan, type=type, typmod=typmod)
+            for at, (type, typmod) in enumerate(bound.columns)
+        )
+    )
 
 
 def _prefix(name: str) -> Any:
@@ -159,6 +185,13 @@ def _is(binder: Binder, node: exp.Is, outer_not: bool = False) -> Expr:
             tests = tuple(IsNull(arg=item, negated=negative) for item in arg.items)
             return And(args=tests)
         return IsNull(arg=arg, negated=negative)
+    if isinstance(what, exp.JSON):
+        return is_json(binder, node, what, negative)
+    if is_unknown(what):
+        return IsNull(arg=as_boolean(binder.bind(node.this), "IS UNKNOWN", params), negated=negative)
+    form = normal_form(what)
+    if form is not None:
+        return is_normalized(binder, node, form, negative)
     raise not_supported(f"IS {what.sql(dialect='postgres')} is not supported")
 
 
@@ -178,6 +211,8 @@ def _between(binder: Binder, node: exp.Between) -> Expr:
 
 def _in(binder: Binder, node: exp.In, outer_not: bool = False) -> Expr:
     query = node.args.get("query")
+    if query is None and len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Values):
+        query = node.expressions[0]
     if query is not None:
         return _in_subquery(binder, node.this, query, outer_not)
     if node.args.get("field") is not None or node.args.get("unnest") is not None or not node.expressions:
@@ -254,7 +289,7 @@ def _any(binder: Binder, name: str, left: exp.Expr, operand: exp.Expr, all_rows:
     while isinstance(inner, exp.Paren):
         inner = inner.this
     bound_left = binder.bind(left)
-    if isinstance(inner, exp.Subquery | exp.Query):
+    if isinstance(inner, exp.Subquery | exp.Query | exp.Values):
         return _subquery_test(binder, name, bound_left, inner, all_rows=all_rows)
     return any_array(name, bound_left, binder.bind(inner), all_rows, binder)
 
@@ -292,7 +327,7 @@ def _subquery_test(binder: Binder, name: str, left: Expr, query: exp.Expr, *, al
         many = len(bound.columns) > len(lefts)
         raise SqlError(Code.syntax_error, f"subquery has too {'many' if many else 'few'} columns")
     if len(lefts) > 1 and name not in ("=", "<>"):
-        raise not_supported(f"row comparison {name} with a sub-query is not supported")
+        return _ordered_rows(binder, name, lefts, bound, all_rows=all_rows)
     functions: list[Function] = []
     coerced_left: list[Expr] = []
     columns: list[Expr] = []
@@ -313,10 +348,31 @@ def _subquery_test(binder: Binder, name: str, left: Expr, query: exp.Expr, *, al
     )
 
 
+def _ordered_rows(binder: Binder, name: str, lefts: Sequence[Expr], bound: BoundSubquery, *, all_rows: bool) -> Expr:
+    """(a, b) < ANY (SELECT ...): rows as a whole are before or behind each other."""
+    columns = [
+        Slot(slot=at, type=type, typmod=typmod, name=f"column{at + 1}")
+        for at, (type, typmod) in enumerate(bound.columns)
+    ]
+    compared = row_comparison(name, lefts, columns, binder.scope.params)
+    assert isinstance(compared, RowCompare)
+    return Subquery(
+        kind="all" if all_rows else "any",
+        index=bound.index,
+        left=compared.left,
+        operators=compared.strict_operators,
+        equalities=compared.equalities,
+        or_equal=len(name) == 2,
+        columns=compared.right,
+        plan=bound.plan,
+        type=b.BOOL,
+    )
+
+
 def query_of(node: exp.Expr) -> exp.Expr:
     """The query inside parentheses."""
     while isinstance(node, exp.Paren) or (
-        isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query) and node.is_wrapper
+        isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query | exp.Values) and node.is_wrapper
     ):
         node = node.this
     return node

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlglot import exp
 
@@ -19,9 +19,10 @@ PARAMS_MAX: Final = 65535
 class ParamTypes:
     """The types of $1, $2, ...: declared by Parse, or decided by their first use."""
 
-    __slots__ = ("_types",)
+    __slots__ = ("_types", "reads_schema")
 
     def __init__(self, declared: Sequence[Type | None] = ()) -> None:
+        self.reads_schema = False  # some function of the statement looks into the catalogue when it runs
         self._types: list[Type | None] = [None if t is b.UNKNOWN else t for t in declared]
 
     def type_of(self, number: int) -> Type:
@@ -64,6 +65,14 @@ class BoundSubquery:
     plan: Any = None
 
 
+class DomainTarget(NamedTuple):
+    """What a cast to a domain is: one to `type` with `typmod`, and then `checked`."""
+
+    type: Type
+    typmod: int
+    checked: Callable[[Expr], Expr]
+
+
 class Scope(Protocol):
     """Implemented by the statement side; parts of names are already case-folded."""
 
@@ -75,6 +84,18 @@ class Scope(Protocol):
 
     def bind_subquery(self, query: exp.Expr, kind: str) -> BoundSubquery:
         """kind: 'scalar' | 'exists' | 'any' | 'all' | 'array'."""
+        ...
+
+    def row_type(self, parts: tuple[str, ...]) -> Type | None:
+        """The row type of the table of that name, None where there is no such table."""
+        ...
+
+    def user_call(self, schema: str | None, name: str, arguments: Sequence[exp.Expr]) -> Expr | None:
+        """A call of a user's function, None where there is none of that name."""
+        ...
+
+    def domain(self, parts: tuple[str, ...]) -> DomainTarget | None:
+        """The domain of that name, None where there is none."""
         ...
 
     def check_aggregate(self, name: str) -> None:
@@ -101,6 +122,15 @@ class EmptyScope:
 
     def bind_subquery(self, query: exp.Expr, kind: str) -> BoundSubquery:
         raise SqlError(Code.feature_not_supported, "cannot use subquery in this expression")
+
+    def user_call(self, schema: str | None, name: str, arguments: Sequence[exp.Expr]) -> Expr | None:
+        return None
+
+    def domain(self, parts: tuple[str, ...]) -> DomainTarget | None:
+        return None
+
+    def row_type(self, parts: tuple[str, ...]) -> Type | None:
+        return None
 
     def check_aggregate(self, name: str) -> None:
         raise SqlError(Code.grouping_error, "aggregate functions are not allowed in this expression")

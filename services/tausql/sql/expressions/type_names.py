@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.types import builtin as b
+from tausql.sql.types import run_time as r
 from tausql.sql.types.registry import array_of, find_type, type_by_name
 from tausql.sql.types.type import INTERVAL_FIELDS, INTERVAL_FULL_RANGE, Type, interval_typmod, numeric_typmod
 
@@ -19,14 +20,16 @@ _NAMES: Final = {
     exp.DType.TIME: b.TIME, exp.DType.TIMETZ: b.TIMETZ, exp.DType.TIMESTAMP: b.TIMESTAMP,
     exp.DType.TIMESTAMPTZ: b.TIMESTAMPTZ, exp.DType.INTERVAL: b.INTERVAL, exp.DType.VARBINARY: b.BYTEA,
     exp.DType.JSON: b.JSON, exp.DType.JSONB: b.JSONB, exp.DType.UNKNOWN: b.UNKNOWN,
+    exp.DType.BIT: r.BIT, exp.DType.INET: r.INET, exp.DType.INT4RANGE: r.INT4RANGE, exp.DType.INT8RANGE: r.INT8RANGE,
+    exp.DType.NUMRANGE: r.NUMRANGE, exp.DType.TSRANGE: r.TSRANGE, exp.DType.TSTZRANGE: r.TSTZRANGE,
+    exp.DType.DATERANGE: r.DATERANGE, exp.DType.INT4MULTIRANGE: r.MULTIRANGES[0],
+    exp.DType.NUMMULTIRANGE: r.MULTIRANGES[1], exp.DType.TSMULTIRANGE: r.MULTIRANGES[2],
+    exp.DType.TSTZMULTIRANGE: r.MULTIRANGES[3], exp.DType.DATEMULTIRANGE: r.MULTIRANGES[4],
+    exp.DType.INT8MULTIRANGE: r.MULTIRANGES[5],
 }  # fmt: skip
 # Types of PostgreSQL that TauSQL does not have, by sqlglot's word.
 _REFUSED: Final = {
-    exp.DType.MONEY: "money", exp.DType.BIT: "bit", exp.DType.INET: "inet", exp.DType.XML: "xml",
-    exp.DType.POINT: "point", exp.DType.POLYGON: "polygon", exp.DType.TSRANGE: "tsrange",
-    exp.DType.INT4RANGE: "int4range",
-    exp.DType.INT8RANGE: "int8range", exp.DType.NUMRANGE: "numrange", exp.DType.TSTZRANGE: "tstzrange",
-    exp.DType.DATERANGE: "daterange",
+    exp.DType.MONEY: "money", exp.DType.XML: "xml", exp.DType.POINT: "point", exp.DType.POLYGON: "polygon",
 }  # fmt: skip
 _UNKNOWN_WORDS: Final = {
     exp.DType.SERIAL: "serial", exp.DType.BIGSERIAL: "bigserial", exp.DType.SMALLSERIAL: "smallserial",
@@ -53,7 +56,10 @@ def type_and_typmod(node: exp.Expr) -> tuple[Type, int]:
             raise SqlError(Code.undefined_object, f'type "{element.sql_name}[]" does not exist')
         return array, typmod
     if kind is exp.DType.USERDEFINED:
-        return _by_identifier(node.args.get("kind"))
+        named, typmod = _by_identifier(node.args.get("kind"))
+        if named in (r.VARBIT, r.BIT) and node.expressions:
+            return named, _bit_length(named, _modifier(node.expressions[0]))
+        return named, typmod
     if kind in _REFUSED:
         raise not_supported(f"datatype {_REFUSED[kind]} not supported")
     found = _NAMES.get(kind)
@@ -86,7 +92,7 @@ def _modifier(node: exp.Expr) -> int:
     sign = 1
     if isinstance(inner, exp.Neg):
         inner, sign = inner.this, -1
-    if not isinstance(inner, exp.Literal) or inner.is_string or not str(inner.this).isdigit():
+    if not isinstance(inner, exp.Literal) or inner.is_string or not str(inner.this).removeprefix("-").isdigit():
         raise SqlError(Code.invalid_parameter_value, "type modifiers must be simple constants or identifiers")
     return sign * int(inner.this)
 
@@ -98,6 +104,8 @@ def _with_modifiers(type: Type, kind: exp.DType, modifiers: list[int]) -> tuple[
         if not modifiers:
             return type, 5 if kind in (exp.DType.CHAR, exp.DType.NCHAR) else -1
         return type, checked_length(type, modifiers[0]) + 4
+    if type is r.BIT:
+        return type, _bit_length(type, modifiers[0]) if modifiers else 1
     if not modifiers:
         return type, -1
     if type is b.NUMERIC:
@@ -107,6 +115,15 @@ def _with_modifiers(type: Type, kind: exp.DType, modifiers: list[int]) -> tuple[
     if type is b.INTERVAL:
         return type, interval_typmod(INTERVAL_FULL_RANGE, min(modifiers[0], 6))
     raise SqlError(Code.syntax_error, f'type modifier is not allowed for type "{type.name}"')
+
+
+def _bit_length(type: Type, length: int) -> int:
+    name = "bit" if type is r.BIT else "varbit"
+    if length < 1:
+        raise SqlError(Code.invalid_parameter_value, f"length for type {name} must be at least 1")
+    if length > 83_886_080:
+        raise SqlError(Code.invalid_parameter_value, f"length for type {name} cannot exceed 83886080")
+    return length
 
 
 def _float_of_precision(bits: int) -> Type:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
+from tausql.sql.functions import regression
 from tausql.sql.functions.arithmetic import (
     divide_to_scale,
     division_scale,
@@ -22,8 +23,10 @@ from tausql.sql.functions.date_arithmetic import interval_divided, interval_plus
 from tausql.sql.functions.function import Aggregate, Function, aggregate
 from tausql.sql.functions.mathematics import numeric_sqrt
 from tausql.sql.types.builtin import SCALARS
+from tausql.sql.types.intervals import span_us
+from tausql.sql.types.jsons import Jsonb, order_key
 from tausql.sql.types.numbers import EXACT, to_float4
-from tausql.sql.types.ordering import is_identity_key, is_orderable, sort_key
+from tausql.sql.types.ordering import is_identity_key, is_orderable, nan_last_key, sort_key, timetz_key
 
 _INT8_LIMIT: Final = 2**63
 
@@ -41,8 +44,12 @@ def _same(state: Any) -> Any:
 
 
 def _counts() -> Iterator[Aggregate]:
-    yield aggregate("count() int8", _zero, lambda state: state + 1, _same, strict=False)
-    yield aggregate("count(any) int8", _zero, lambda state, _value: state + 1, _same)
+    yield aggregate(
+        "count() int8", _zero, lambda state: state + 1, _same, strict=False, inverse=lambda state: state - 1
+    )
+    yield aggregate(
+        "count(any) int8", _zero, lambda state, _value: state + 1, _same, inverse=lambda state, _value: state - 1
+    )
 
 
 def _int_sum(state: int | None, value: int) -> int:
@@ -80,6 +87,12 @@ def _sum_and_count(add: Callable[[Any, Any], Any]) -> Callable[[list[Any], Any],
     return step
 
 
+def _less(state: list[Any], value: int) -> list[Any]:
+    state[0] -= value
+    state[1] -= 1
+    return state
+
+
 def _int_average(state: list[Any]) -> Decimal | None:
     return numeric_divide(Decimal(state[0]), Decimal(state[1])) if state[1] else None
 
@@ -90,14 +103,14 @@ def _interval_average(state: list[Any]) -> Any:
 
 def _sums_and_averages() -> Iterator[Aggregate]:
     for kind in ("int2", "int4"):
-        yield aggregate(f"sum({kind}) int8", _none, _int_sum, _checked_int8)
-    yield aggregate("sum(int8) numeric", _none, _int_sum, _as_numeric)
+        yield aggregate(f"sum({kind}) int8", _none, _int_sum, _checked_int8, inverse=py.sub)
+    yield aggregate("sum(int8) numeric", _none, _int_sum, _as_numeric, inverse=py.sub)
     yield aggregate("sum(numeric) numeric", _none, _numeric_sum, _same)
     yield aggregate("sum(float8) float8", _none, _float_sum, _same)
     yield aggregate("sum(float4) float4", _none, lambda state, v: v if state is None else to_float4(state + v), _same)
     yield aggregate("sum(interval) interval", _none, lambda s, v: v if s is None else interval_plus(s, v), _same)
     for kind in ("int2", "int4", "int8"):
-        yield aggregate(f"avg({kind}) numeric", _pair, _sum_and_count(py.add), _int_average)
+        yield aggregate(f"avg({kind}) numeric", _pair, _sum_and_count(py.add), _int_average, inverse=_less)
     yield aggregate("avg(numeric) numeric", _pair, _sum_and_count(EXACT.add), _int_average)
     for kind in ("float4", "float8"):
         yield aggregate(
@@ -141,6 +154,34 @@ def _extremes() -> Iterator[Aggregate]:
             ("max", _larger_plain if identity else _larger(key)),
         ):
             yield Aggregate(name, (type,), type, _none, step, _same)
+
+
+def _array_key(value: list[Any]) -> tuple[Any, ...]:
+    """Element by element; their kinds are told by the values, which all are of one type."""
+    flat: list[Any] = []
+    pending = [value]
+    while pending:
+        for item in pending.pop():
+            if isinstance(item, list):
+                pending.append(item)
+            else:
+                flat.append((item is None, 0 if item is None else _element_key(item)))
+    return tuple(flat)
+
+
+def _element_key(item: Any) -> Any:
+    if isinstance(item, (float, Decimal)):
+        return nan_last_key(item)
+    if isinstance(item, Jsonb):
+        return order_key(item.value)
+    if isinstance(item, tuple):
+        return span_us(item) if len(item) == 3 else timetz_key(item)
+    return item
+
+
+def _array_extremes() -> Iterator[Aggregate]:
+    yield aggregate("min(anyarray) anyarray", _none, _smaller(_array_key), _same)
+    yield aggregate("max(anyarray) anyarray", _none, _larger(_array_key), _same)
 
 
 def _booleans() -> Iterator[Aggregate]:
@@ -209,8 +250,9 @@ def _exact_final(sample: bool, root: bool) -> Callable[[list[Any]], Decimal | No
         if numerator <= 0:
             return Decimal(0)
         divisor = Decimal(count * (count - 1) if sample else count * count)
-        variance = divide_to_scale(numerator, divisor, division_scale(numerator, divisor))
-        return numeric_sqrt(variance) if root else variance
+        scale = division_scale(numerator, divisor)
+        variance = divide_to_scale(numerator, divisor, scale)
+        return numeric_sqrt(variance, scale) if root else variance
 
     return final
 
@@ -261,6 +303,9 @@ def functions() -> Iterator[Function]:
     yield from _counts()
     yield from _sums_and_averages()
     yield from _extremes()
+    yield from _array_extremes()
     yield from _booleans()
     yield from _collections()
     yield from _variances()
+    yield from regression.functions()
+    yield aggregate("any_value(anyelement) anyelement", _none, lambda state, v: v if state is None else state, _same)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.functions.comparison import array_key
 from tausql.sql.functions.function import STABLE, Function, declare, operator
 from tausql.sql.types.arrays import dimensions
@@ -53,14 +53,26 @@ def _concat(a: list[Any] | None, b: list[Any] | None) -> list[Any] | None:
 
 
 def _incompatible() -> SqlError:
-    return SqlError(Code.data_exception, "cannot concatenate incompatible arrays")
+    return SqlError(Code.array_subscript_error, "cannot concatenate incompatible arrays")
+
+
+def _one_dimension(array: list[Any] | None) -> None:
+    if array and isinstance(array[0], list):
+        raise SqlError(Code.data_exception, "argument must be empty or one-dimensional array")
+
+
+def _flat(array: list[Any], what: str) -> None:
+    if array and isinstance(array[0], list):
+        raise SqlError(Code.feature_not_supported, f"{what} multidimensional arrays is not supported")
 
 
 def append(array: list[Any] | None, item: Any) -> list[Any]:
+    _one_dimension(array)
     return [*(array or ()), item]
 
 
 def _prepend(item: Any, array: list[Any] | None) -> list[Any]:
+    _one_dimension(array)
     return [item, *(array or ())]
 
 
@@ -72,8 +84,11 @@ def _length(value: list[Any], dimension: int) -> int | None:
 def _position(array: list[Any] | None, item: Any, start: int | None = 1) -> int | None:
     if array is None:
         return None
+    if not array:
+        return None
     if start is None:
-        raise SqlError(Code.data_exception, "initial position must not be null")
+        raise SqlError(Code.null_value_not_allowed, "initial position must not be null")
+    _flat(array, "searching for elements in")
     wanted = array_key((item,))
     for at, candidate in enumerate(array, 1):
         if at >= start and array_key((candidate,)) == wanted:
@@ -84,6 +99,7 @@ def _position(array: list[Any] | None, item: Any, start: int | None = 1) -> int 
 def _positions(array: list[Any] | None, item: Any) -> list[int] | None:
     if array is None:
         return None
+    _flat(array, "searching for elements in")
     wanted = array_key((item,))
     return [at for at, candidate in enumerate(array, 1) if array_key((candidate,)) == wanted]
 
@@ -91,6 +107,7 @@ def _positions(array: list[Any] | None, item: Any) -> list[int] | None:
 def _remove(array: list[Any] | None, item: Any) -> list[Any] | None:
     if array is None:
         return None
+    _flat(array, "removing elements from")
     wanted = array_key((item,))
     return [candidate for candidate in array if array_key((candidate,)) != wanted]
 
@@ -99,12 +116,29 @@ def _replace(array: list[Any] | None, old: Any, new: Any) -> list[Any] | None:
     if array is None:
         return None
     wanted = array_key((old,))
-    return [new if array_key((candidate,)) == wanted else candidate for candidate in array]
+
+    def replaced(items: list[Any]) -> list[Any]:
+        return [
+            replaced(item) if isinstance(item, list) else new if array_key((item,)) == wanted else item
+            for item in items
+        ]
+
+    return replaced(array)
 
 
-def _fill(item: Any, sizes: list[int] | None) -> list[Any]:
+def _fill(item: Any, sizes: list[int] | None, lows: list[int] | None = None) -> list[Any]:
     if sizes is None:
-        raise SqlError(Code.data_exception, "dimension array or low bound array cannot be null")
+        raise SqlError(Code.null_value_not_allowed, "dimension array or low bound array cannot be null")
+    if sizes and isinstance(sizes[0], list):
+        raise SqlError(Code.array_subscript_error, "wrong number of array subscripts")
+    if None in sizes:
+        raise SqlError(Code.null_value_not_allowed, "dimension values cannot be null")
+    if lows is not None and (len(lows) != len(sizes) or (lows and isinstance(lows[0], list))):
+        raise SqlError(Code.array_subscript_error, "wrong number of array subscripts")
+    if lows is not None and None in lows:
+        raise SqlError(Code.null_value_not_allowed, "dimension values cannot be null")
+    if lows is not None and any(low != 1 for low in lows):
+        raise not_supported("arrays with lower bounds other than 1 are not supported")
     total = 1
     for size in sizes:
         total *= max(size, 0)
@@ -114,6 +148,12 @@ def _fill(item: Any, sizes: list[int] | None) -> list[Any]:
     for size in reversed(sizes):
         value = [value for _ in range(size)]
     return value if isinstance(value, list) else []
+
+
+def _fill_from(item: Any, sizes: list[int] | None, lows: list[int] | None) -> list[Any]:
+    if lows is None:
+        raise SqlError(Code.null_value_not_allowed, "dimension array or low bound array cannot be null")
+    return _fill(item, sizes, lows)
 
 
 def _dims(value: list[Any]) -> str | None:
@@ -140,7 +180,7 @@ def _to_text(context: Any, value: list[Any] | None, separator: str | None, null_
 
 def _trim(value: list[Any], count: int) -> list[Any]:
     if not 0 <= count <= len(value):
-        raise SqlError(Code.data_exception, f"number of elements to trim must be between 0 and {len(value)}")
+        raise SqlError(Code.array_subscript_error, f"number of elements to trim must be between 0 and {len(value)}")
     return value[: len(value) - count]
 
 
@@ -171,8 +211,12 @@ def functions() -> Iterator[Function]:
         "num_nonnulls(variadic any) int4", lambda *values: sum(1 for v in values if v is not None), strict=False
     )
     yield declare("array_fill(anyelement, _int4) anyarray", _fill, strict=False)
+    yield declare("array_fill(anyelement, _int4, _int4) anyarray", _fill_from, strict=False)
     yield declare("trim_array(anyarray, int4) anyarray", _trim)
     for kinds in ("text, text", "text, text, text"):
+        yield declare(
+            f"string_to_table({kinds}) text", lambda *args: iter(_to_array(*args) or ()), strict=False, returns_set=True
+        )
         yield declare(f"string_to_array({kinds}) _text", _to_array, strict=False)
     for extra in ("", ", text"):
         yield declare(

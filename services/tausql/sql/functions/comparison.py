@@ -10,11 +10,24 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
+from tausql.protocol.errors import Code, SqlError
 from tausql.sql.functions.function import STABLE, Function, operator
+from tausql.sql.types.arrays import dimensions
 from tausql.sql.types.builtin import SCALARS
-from tausql.sql.types.conversions import date_to_timestamp, date_to_timestamptz, from_local
-from tausql.sql.types.ordering import hash_key, is_identity_key, is_orderable, sort_key
+from tausql.sql.types.calendar import (
+    DATE_INFINITY,
+    DATE_MINUS_INFINITY,
+    DAY_US,
+    SECOND_US,
+    TIMESTAMP_INFINITY,
+    TIMESTAMP_MINUS_INFINITY,
+)
+from tausql.sql.types.conversions import from_local
+from tausql.sql.types.ordering import hash_key, is_identity_key, is_orderable, record_key, sort_key
+from tausql.sql.types.records import Record
 from tausql.sql.types.registry import type_by_name
+from tausql.sql.types.run_time import BIT, INET, VARBIT
+from tausql.sql.types.type import Type
 
 COMPARISONS: Final = (
     ("=", py.eq),
@@ -43,7 +56,7 @@ def numeric_comparison(compare: Compare) -> Compare:
 
 
 def _same_type() -> Iterator[Function]:
-    for type in SCALARS:
+    for type in (*SCALARS, BIT, VARBIT, INET):
         if type.category == "P" or not is_orderable(type) or type.name in ("varchar", "int2vector", "regproc"):
             continue
         if type.name in ("regclass", "regtype", "regnamespace", "regrole"):
@@ -71,8 +84,8 @@ def _cross_type() -> Iterator[Function]:
                         )
         yield operator(name, "name", "text", "bool", compare)
         yield operator(name, "text", "name", "bool", compare)
-        yield operator(name, "date", "timestamp", "bool", keyed(compare, date_to_timestamp, _identity))
-        yield operator(name, "timestamp", "date", "bool", keyed(compare, _identity, date_to_timestamp))
+        yield operator(name, "date", "timestamp", "bool", keyed(compare, _midnight, _identity))
+        yield operator(name, "timestamp", "date", "bool", keyed(compare, _identity, _midnight))
         for left, right in (("date", "timestamptz"), ("timestamp", "timestamptz"), ("timestamptz", "date"),
                             ("timestamptz", "timestamp")):  # fmt: skip
             yield operator(name, left, right, "bool", _zoned(compare, left, right), volatility=STABLE, context=True)
@@ -82,9 +95,23 @@ def _identity(value: Any) -> Any:
     return value
 
 
+def _midnight(value: int) -> int:
+    """A date among timestamps; one beyond their range lies above them all."""
+    if value in (DATE_INFINITY, DATE_MINUS_INFINITY):
+        return TIMESTAMP_INFINITY if value > 0 else TIMESTAMP_MINUS_INFINITY
+    return min(value * DAY_US, TIMESTAMP_INFINITY - 1)
+
+
+def _zoned_midnight(value: int, format: Any) -> int:
+    local = _midnight(value)
+    if abs(local) >= TIMESTAMP_INFINITY - 1:
+        return local
+    return local - int(format.zone.offset_at_local(local)) * SECOND_US
+
+
 def _instant(type_name: str) -> Callable[[Any, Any], int]:
     if type_name == "date":
-        return lambda value, format: date_to_timestamptz(value, format)
+        return _zoned_midnight
     if type_name == "timestamp":
         return lambda value, format: from_local(value, format)
     return lambda value, _format: value
@@ -98,8 +125,44 @@ def _zoned(compare: Compare, left: str, right: str) -> Callable[[Any, Any, Any],
 def _polymorphic() -> Iterator[Function]:
     """Arrays and records: keys depend on the elements, which the datums show well enough."""
     for name, compare in COMPARISONS:
-        yield operator(name, "anyarray", "anyarray", "bool", keyed(compare, array_key, array_key))
-        yield operator(name, "record", "record", "bool", keyed(compare, array_key, array_key))
+        yield operator(name, "anyarray", "anyarray", "bool", keyed(compare, _whole_array_key, _whole_array_key))
+        yield operator(name, "record", "record", "bool", _row_comparison(compare))
+
+
+def _row_comparison(compare: Compare) -> Compare:
+    def run(a: Any, b: Any) -> bool:
+        if isinstance(a, Record) and isinstance(b, Record):
+            _check_same_fields(a.shape.types, b.shape.types)
+        return compare(record_key(a), record_key(b))
+
+    return run
+
+
+def _check_same_fields(left: tuple[Type, ...], right: tuple[Type, ...]) -> None:
+    for at, (a, b) in enumerate(zip(left, right, strict=False), 1):
+        if a is not b:
+            raise SqlError(
+                Code.datatype_mismatch,
+                f"cannot compare dissimilar column types {a.display()} and {b.display()} at record column {at}",
+            )
+    if len(left) != len(right):
+        raise SqlError(Code.datatype_mismatch, "cannot compare record types with different numbers of columns")
+
+
+def _whole_array_key(value: list[Any]) -> tuple[Any, ...]:
+    """The elements in order, then the shape: arrays of other dimensions compare too."""
+    flat: list[Any] = []
+    pending = [iter(value)]
+    while pending:
+        for item in pending[-1]:
+            if isinstance(item, list):
+                pending.append(iter(item))
+                break
+            flat.append(_element_key(item))
+        else:
+            pending.pop()
+    sizes = dimensions(value)
+    return tuple(flat), len(sizes), tuple(sizes)
 
 
 def array_key(value: Any) -> tuple[Any, ...]:
@@ -110,11 +173,20 @@ def array_key(value: Any) -> tuple[Any, ...]:
 def _element_key(item: Any) -> Any:
     if item is None:
         return (1, 0)
+    if isinstance(item, Record):
+        return (0, record_key(item))
     if isinstance(item, list | tuple):
         return (0, array_key(item))
     if isinstance(item, float | Decimal):
         return (0, (item != item, item if item == item else 0))
     return (0, item)
+
+
+def _transaction_ids() -> Iterator[Function]:
+    """They are equal or not, and have no order."""
+    for name, compare in COMPARISONS[:2]:
+        yield operator(name, "xid", "xid", "bool", compare)
+        yield operator(name, "xid", "int4", "bool", compare)
 
 
 def _text_pattern() -> Iterator[Function]:
@@ -134,3 +206,4 @@ def functions() -> Iterator[Function]:
     yield from _cross_type()
     yield from _polymorphic()
     yield from _text_pattern()
+    yield from _transaction_ids()

@@ -172,7 +172,10 @@ def interval_divided(span: Interval, divisor: float) -> Interval:
             raise SqlError(Code.datetime_field_overflow, "interval out of range")
         return span if divisor > 0 else negate(span)
     months, days, us = span
-    return _scaled(months, days, us, lambda value: value / divisor)
+    try:
+        return _scaled(months, days, us, lambda value: value / divisor)
+    except (OverflowError, ValueError) as error:  # of infinity and of NaN
+        raise SqlError(Code.datetime_field_overflow, "interval out of range") from error
 
 
 def _time_plus(us: int, span: Interval) -> int:
@@ -181,8 +184,26 @@ def _time_plus(us: int, span: Interval) -> int:
     return (us + span[2]) % DAY_US
 
 
+def _time_minus(us: int, span: Interval) -> int:
+    if is_infinite(span):
+        raise SqlError(Code.datetime_field_overflow, "cannot subtract infinite interval from time")
+    return (us - span[2]) % DAY_US
+
+
 def _timetz_plus(value: TimeTz, span: Interval) -> TimeTz:
-    return (value[0] + span[2]) % DAY_US, value[1]
+    return _time_plus(value[0], span), value[1]
+
+
+def _date_and_time(day: int, us: int) -> int:
+    moment = date_to_timestamp(day)
+    return moment if day in INFINITE_DATES else checked_timestamp(moment + us)
+
+
+def _date_at(day: int, time: TimeTz) -> int:
+    """date + timetz"""
+    if day in INFINITE_DATES:
+        return TIMESTAMP_INFINITY if day > 0 else TIMESTAMP_MINUS_INFINITY
+    return checked_timestamp(date_to_timestamp(day) + time[0] + time[1] * SECOND_US)
 
 
 def _sums() -> Iterator[Function]:
@@ -195,9 +216,11 @@ def _sums() -> Iterator[Function]:
     yield operator(
         "-", "date", "interval", "timestamp", lambda d, span: timestamp_plus(date_to_timestamp(d), negate(span))
     )
-    yield operator("+", "date", "time", "timestamp", lambda d, us: date_to_timestamp(d) + us)
-    yield operator("+", "time", "date", "timestamp", lambda us, d: date_to_timestamp(d) + us)
-    yield operator("+", "date", "timetz", "timestamptz", lambda d, t: d * DAY_US + t[0] + t[1] * SECOND_US)
+    yield operator("+", "date", "time", "timestamp", _date_and_time)
+    yield operator("+", "time", "date", "timestamp", lambda us, d: _date_and_time(d, us))
+    yield operator("+", "date", "timetz", "timestamptz", _date_at)
+    yield operator("+", "timetz", "date", "timestamptz", lambda t, d: _date_at(d, t))
+    yield operator("+", "interval", "timetz", "timetz", lambda span, value: _timetz_plus(value, span))
     yield operator("+", "timestamp", "interval", "timestamp", timestamp_plus)
     yield operator("+", "interval", "timestamp", "timestamp", lambda span, us: timestamp_plus(us, span))
     yield operator("-", "timestamp", "interval", "timestamp", lambda us, span: timestamp_plus(us, negate(span)))
@@ -224,10 +247,10 @@ def _sums() -> Iterator[Function]:
     yield operator("-", "timestamptz", "timestamptz", "interval", timestamp_minus)
     yield operator("+", "time", "interval", "time", _time_plus)
     yield operator("+", "interval", "time", "time", lambda span, us: _time_plus(us, span))
-    yield operator("-", "time", "interval", "time", lambda us, span: _time_plus(us, negate(span)))
+    yield operator("-", "time", "interval", "time", _time_minus)
     yield operator("-", "time", "time", "interval", lambda a, b: (0, 0, a - b))
     yield operator("+", "timetz", "interval", "timetz", _timetz_plus)
-    yield operator("-", "timetz", "interval", "timetz", lambda value, span: _timetz_plus(value, negate(span)))
+    yield operator("-", "timetz", "interval", "timetz", lambda value, span: (_time_minus(value[0], span), value[1]))
     yield operator("+", "interval", "interval", "interval", interval_plus)
     yield operator("-", "interval", "interval", "interval", lambda a, b: interval_plus(a, negate(b)))
     yield operator("-", None, "interval", "interval", negate)

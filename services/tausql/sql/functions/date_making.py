@@ -13,9 +13,12 @@ from tausql.sql.functions.date_arithmetic import (
     negate,
     timestamp_minus,
     timestamptz_plus,
+    zoned_plus,
 )
 from tausql.sql.functions.function import STABLE, Function, declare
 from tausql.sql.types.calendar import (
+    DATE_MAX_EXCLUSIVE,
+    DATE_MIN,
     DAY_US,
     SECOND_US,
     TIMESTAMP_INFINITY,
@@ -24,8 +27,10 @@ from tausql.sql.types.calendar import (
     days_from_civil,
     days_in_month,
 )
+from tausql.sql.types.conversions import same
 from tausql.sql.types.datetimes import TimeTz, checked_timestamp, from_local, to_local
 from tausql.sql.types.intervals import Interval, checked_interval, is_infinite
+from tausql.sql.types.ordering import timetz_key
 from tausql.sql.types.zones import Zone, find_zone, fixed_zone
 
 
@@ -122,14 +127,23 @@ def _timetz_in(zone: Zone, value: TimeTz, context: Any) -> TimeTz:
     return (value[0] + (value[1] - west) * SECOND_US) % DAY_US, west
 
 
-def _make_date(year: int, month: int, day: int) -> int:
+def _make_date(year: int, month: int, day: int, shown: int | None = None) -> int:
+    """shown: the year as messages tell it; make_date counts 1 BC as 0 there."""
     proleptic = year + 1 if year < 0 else year
-    if year == 0 or not 1 <= month <= 12 or not 1 <= day <= days_in_month(proleptic, month):
-        raise SqlError(Code.datetime_field_overflow, f"date field value out of range: {year}-{month:02d}-{day:02d}")
-    return days_from_civil(proleptic, month, day)
+    if shown is None:
+        shown = proleptic if year > -(2**31) else year
+    if year in (0, -(2**31)) or not 1 <= month <= 12 or not 1 <= day <= days_in_month(proleptic, month):
+        raise SqlError(Code.datetime_field_overflow, f"date field value out of range: {shown}-{month:02d}-{day:02d}")
+    days = days_from_civil(proleptic, month, day)
+    if not DATE_MIN <= days < DATE_MAX_EXCLUSIVE:
+        raise SqlError(Code.datetime_field_overflow, f"date out of range: {shown}-{month:02d}-{day:02d}")
+    return days
 
 
 def _make_time(hour: int, minute: int, second: float) -> int:
+    if not math.isfinite(second):
+        word = "NaN" if second != second else "Infinity" if second > 0 else "-Infinity"
+        raise SqlError(Code.datetime_field_overflow, f"time field value out of range: {hour}:{minute:02d}:{word}")
     us = (hour * 60 + minute) * 60 * SECOND_US + round(second * SECOND_US)
     if not 0 <= hour <= 24 or not 0 <= minute <= 59 or not 0 <= second <= 60 or us > DAY_US:
         raise SqlError(Code.datetime_field_overflow, f"time field value out of range: {hour}:{minute:02d}:{second:02g}")
@@ -137,7 +151,7 @@ def _make_time(hour: int, minute: int, second: float) -> int:
 
 
 def _make_timestamp(year: int, month: int, day: int, hour: int, minute: int, second: float) -> int:
-    return checked_timestamp(_make_date(year, month, day) * DAY_US + _make_time(hour, minute, second))
+    return checked_timestamp(_make_date(year, month, day, year) * DAY_US + _make_time(hour, minute, second))
 
 
 def _make_timestamptz(context: Any, year: int, month: int, day: int, hour: int, minute: int, second: float) -> int:
@@ -147,10 +161,11 @@ def _make_timestamptz(context: Any, year: int, month: int, day: int, hour: int, 
 def _make_timestamptz_in(
     context: Any, year: int, month: int, day: int, hour: int, minute: int, second: float, zone: str
 ) -> int:
+    local = _make_timestamp(year, month, day, hour, minute, second)
     found = find_zone(zone)
     if found is None:
         raise SqlError(Code.invalid_parameter_value, f'time zone "{zone}" not recognized')
-    return _instant_in(found, _make_timestamp(year, month, day, hour, minute, second))
+    return _instant_in(found, local)
 
 
 def make_interval(
@@ -168,6 +183,8 @@ def to_timestamp(seconds: float) -> int:
         raise SqlError(Code.datetime_field_overflow, "timestamp cannot be NaN")
     if math.isinf(seconds):
         return TIMESTAMP_INFINITY if seconds > 0 else TIMESTAMP_MINUS_INFINITY
+    if abs(seconds) > 1e16:
+        raise SqlError(Code.datetime_field_overflow, f'timestamp out of range: "{seconds:g}"')
     return checked_timestamp(round((seconds - 946_684_800) * SECOND_US))
 
 
@@ -229,7 +246,10 @@ def _ages_and_zones() -> Iterator[Function]:
         yield declare(f"isfinite({kind}) bool", lambda us: us not in INFINITE_TIMESTAMPS)
     yield declare("isfinite(interval) bool", lambda span: not is_infinite(span))
     for name in ("timestamp", "timestamptz", "time", "date"):
-        yield declare(f"overlaps({name}, {name}, {name}, {name}) bool", _overlaps, strict=False)
+        yield declare(f"overlaps({name}, {name}, {name}, {name}) bool", _overlaps(same), strict=False)
+    yield declare("overlaps(timetz, timetz, timetz, timetz) bool", _overlaps(timetz_key), strict=False)
+    for name, sign in (("date_add", False), ("date_subtract", True)):
+        yield declare(f"{name}(timestamptz, interval, text) timestamptz", _moved_in_zone(sign))
 
 
 def _age_from_today(is_instant: bool) -> Callable[[Any, int], Interval]:
@@ -240,14 +260,32 @@ def _age_from_today(is_instant: bool) -> Callable[[Any, int], Interval]:
     return run
 
 
-def _overlaps(a0: Any, a1: Any, b0: Any, b1: Any) -> bool | None:
-    if None in (a0, a1, b0, b1):
-        return None
-    a0, a1 = min(a0, a1), max(a0, a1)
-    b0, b1 = min(b0, b1), max(b0, b1)
-    if a0 == b0:
-        return True
-    return bool(b0 < a1) if a0 < b0 else bool(a0 < b1)
+def _moved_in_zone(subtract: bool) -> Callable[[int, Interval, str], int]:
+    return lambda us, span, zone: zoned_plus(us, negate(span) if subtract else span, zone_named(zone))
+
+
+def _overlaps(key: Callable[[Any], Any]) -> Callable[[Any, Any, Any, Any], bool | None]:
+    """The SQL standard's OVERLAPS: a NULL end makes an interval of one moment of which nothing else is known."""
+
+    def ordered(start: Any, end: Any) -> tuple[Any, Any]:
+        if start is None:
+            return end, None
+        return (end, start) if end is not None and key(start) > key(end) else (start, end)
+
+    def run(a0: Any, a1: Any, b0: Any, b1: Any) -> bool | None:
+        (a0, a1), (b0, b1) = ordered(a0, a1), ordered(b0, b1)
+        if a0 is None or b0 is None:
+            return None
+        if key(a0) == key(b0):
+            return None if a1 is None or b1 is None else True
+        later, first_end, other_end = (a0, b1, a1) if key(a0) > key(b0) else (b0, a1, b1)
+        if first_end is None:
+            return None
+        if key(later) < key(first_end):
+            return True
+        return None if other_end is None else False
+
+    return run
 
 
 def functions() -> Iterator[Function]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
+from tausql.sql.functions.arithmetic import numeric_add, numeric_divide
 from tausql.sql.functions.function import STABLE, Function, declare
 from tausql.sql.types.calendar import (
     DATE_INFINITY,
@@ -24,6 +25,7 @@ from tausql.sql.types.calendar import (
     days_from_iso_week,
     iso_week,
 )
+from tausql.sql.types.conversions import date_to_timestamp
 from tausql.sql.types.datetimes import TimeTz
 from tausql.sql.types.intervals import Interval, is_infinite
 from tausql.sql.types.zones import Zone, find_zone
@@ -131,7 +133,7 @@ def extract_timestamp(field: str, us: int, sql_name: str = "timestamp without ti
     if answer is None and name == "epoch":
         answer = _scaled(us - EPOCH_US, 6)
     if answer is None and name == "julian":
-        answer = Decimal(day + 2451545) + (Decimal(rest) / Decimal(DAY_US) if rest else 0)
+        answer = numeric_add(Decimal(day + 2451545), numeric_divide(Decimal(rest), Decimal(DAY_US)))
     if answer is None:
         raise _no_field(name, sql_name)
     return answer
@@ -200,6 +202,8 @@ def _extract_interval(field: str, span: Interval) -> Decimal | None:
     if is_infinite(span):
         if name in ("year", "decade", "century", "millennium", "epoch", "day", "hour", "week"):
             return Decimal("Infinity" if span[0] > 0 else "-Infinity")
+        if name not in _KNOWN:
+            raise _no_field(name, "interval")
         return None
     months, days, us = span
     years = _quotient(months, 12)
@@ -285,6 +289,8 @@ def _truncate_timestamptz(context: Any, field: str, us: int) -> int:
 
 
 def _truncate_named(field: str, us: int, zone_name: str) -> int:
+    if us in _INFINITE:
+        return us
     zone = find_zone(zone_name)
     if zone is None:
         raise SqlError(Code.invalid_parameter_value, f'time zone "{zone_name}" not recognized')
@@ -322,6 +328,12 @@ def _as_float(impl: Callable[..., Decimal | None]) -> Callable[..., float | None
 
 
 def _date_bin(stride: Interval, us: int, origin: int) -> int:
+    if us in (TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY):
+        return us
+    if origin in (TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY):
+        raise SqlError(Code.datetime_field_overflow, "origin out of range")
+    if is_infinite(stride):
+        raise SqlError(Code.datetime_field_overflow, "timestamps cannot be binned into infinite intervals")
     if stride[0]:
         raise SqlError(
             Code.feature_not_supported, "timestamps cannot be binned into intervals containing months or years"
@@ -356,6 +368,5 @@ def functions() -> Iterator[Function]:
 
 
 def _date_part_of_date(field: str, day: int) -> float | None:
-    us = day * DAY_US if day not in (DATE_INFINITY, DATE_MINUS_INFINITY) else (2**63 - 1 if day > 0 else -(2**63))
-    value = extract_timestamp(field, us)
+    value = extract_timestamp(field, date_to_timestamp(day))
     return None if value is None else float(value)

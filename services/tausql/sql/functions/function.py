@@ -15,7 +15,9 @@ STABLE: Final = "s"
 VOLATILE: Final = "v"
 
 _SIGNATURE = re.compile(r"([\w]+)\((.*)\) (\S+)")
-_PSEUDO: Final = frozenset(("any", "anyarray", "anyelement", "anynonarray", "anycompatible", "anycompatiblearray"))
+_PSEUDO: Final = frozenset(
+    ("any", "anyarray", "anyelement", "anynonarray", "anycompatible", "anycompatiblearray", "anyrange", "anymultirange")
+)
 
 
 def _named(name: str) -> Type:
@@ -28,16 +30,20 @@ class Function:
 
     impl(*datums) or, with needs_context, impl(context, *datums) -> datum (an iterator of datums with returns_set).
     strict: any NULL argument gives NULL without a call. kind: 'f' function, 'o' operator, 'a' aggregate.
-    variadic: the last of arg_types repeats one or more times.
+    variadic: the last of arg_types repeats one or more times. columns: the fields of a result of type record, where the
+    function's declaration tells them (OUT parameters). reads_schema: it looks into `context.snapshot`, which must be
+    the schema at the statement's tau.
     """
 
     __slots__ = (
         "arg_types",
+        "columns",
         "impl",
         "kind",
         "name",
         "needs_context",
         "polymorphic",
+        "reads_schema",
         "result",
         "returns_set",
         "strict",
@@ -58,6 +64,8 @@ class Function:
         returns_set: bool = False,
         variadic: bool = False,
         kind: str = "f",
+        columns: tuple[tuple[str, Type], ...] = (),
+        reads_schema: bool = False,
     ) -> None:
         self.name = name
         self.arg_types = arg_types
@@ -69,6 +77,8 @@ class Function:
         self.returns_set = returns_set
         self.variadic = variadic
         self.kind = kind
+        self.columns = columns
+        self.reads_schema = reads_schema
         self.polymorphic = any(t.name in _PSEUDO for t in (*arg_types, result))
 
     def __repr__(self) -> str:
@@ -83,6 +93,8 @@ def declare(
     strict: bool = True,
     context: bool = False,
     returns_set: bool = False,
+    columns: str = "",
+    reads_schema: bool = False,
 ) -> Function:
     """`declare('lpad(text, int4, text) text', impl)`; 'variadic T' as the last argument repeats."""
     found = _SIGNATURE.fullmatch(signature)
@@ -98,9 +110,11 @@ def declare(
         impl,
         volatility=volatility,
         strict=strict,
-        needs_context=context,
+        needs_context=context or reads_schema,
         returns_set=returns_set,
         variadic=variadic,
+        columns=tuple((name, _named(kind)) for name, kind in (word.split() for word in columns.split(",") if word)),
+        reads_schema=reads_schema,
     )
 
 
@@ -133,10 +147,11 @@ class Aggregate(Function):
     """A state machine: state = init(); state = step(state, *args) for each row; final(state) -> datum.
 
     strict: the executor leaves out rows where an argument is NULL. DISTINCT, ORDER BY and FILTER are the executor's.
-    impl is step.
+    impl is step. inverse(state, *args), where there is one, takes a row out again exactly: frames of window functions
+    then move in one step.
     """
 
-    __slots__ = ("final", "init")
+    __slots__ = ("final", "init", "inverse")
 
     def __init__(
         self,
@@ -148,10 +163,12 @@ class Aggregate(Function):
         final: Callable[[Any], Any],
         *,
         strict: bool = True,
+        inverse: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(name, arg_types, result, step, strict=strict, kind="a")
         self.init = init
         self.final = final
+        self.inverse = inverse
 
     @property
     def step(self) -> Callable[..., Any]:
@@ -165,9 +182,10 @@ def aggregate(
     final: Callable[[Any], Any],
     *,
     strict: bool = True,
+    inverse: Callable[..., Any] | None = None,
 ) -> Aggregate:
     """`aggregate('sum(int4) int8', ...)`."""
     found = _SIGNATURE.fullmatch(signature)
     assert found is not None, signature
     args = tuple(_named(word.strip()) for word in found[2].split(",") if word.strip())
-    return Aggregate(found[1], args, _named(found[3]), init, step, final, strict=strict)
+    return Aggregate(found[1], args, _named(found[3]), init, step, final, strict=strict, inverse=inverse)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.functions.function import STABLE, Function, declare, operator
+from tausql.sql.functions.json_access import node_text, text_of
+from tausql.sql.types.arrays import dimensions
+from tausql.sql.types.datetimes import date_out, timestamp_text, timestamptz_text
+from tausql.sql.types.json_text import Node, read_json
 from tausql.sql.types.jsons import Jsonb, json_string, jsonb_text, parse_json
+from tausql.sql.types.records import Record
 from tausql.sql.types.registry import element_of
 from tausql.sql.types.session_format import SessionFormat
 from tausql.sql.types.type import Type
@@ -24,7 +28,9 @@ Writer = Callable[[Any, SessionFormat], str]
 JSON_ARGUMENTS: Final = {
     "to_json": 0, "to_jsonb": 0, "json_build_object": 0, "jsonb_build_object": 0, "json_build_array": 0,
     "jsonb_build_array": 0, "row_to_json": 0, "array_to_json": 0, "json_agg": 0, "jsonb_agg": 0,
-    "json_object_agg": 0, "jsonb_object_agg": 0,
+    "json_object_agg": 0, "jsonb_object_agg": 0, "json_agg_strict": 0, "jsonb_agg_strict": 0,
+    "json_object_agg_strict": 0, "jsonb_object_agg_strict": 0, "json_object_agg_unique": 0,
+    "jsonb_object_agg_unique": 0, "json_object_agg_unique_strict": 0, "jsonb_object_agg_unique_strict": 0,
 }  # fmt: skip
 
 
@@ -47,14 +53,23 @@ def json_writer(type: Type) -> Writer:
         return lambda value, _format: value
     if name == "jsonb":
         return lambda value, _format: jsonb_text(value.value)
-    if name in ("timestamp", "timestamptz"):
-        return lambda value, format: json_string(_iso(type.text_out(value, format)))
+    if name in ("timestamp", "timestamptz", "date"):
+        return _date_writer(name)
     element = element_of(type) if type.is_array else None
     if element is not None:
         return _array_writer(json_writer(element))
-    if name == "record":
+    if name == "record" or type.category == "C":
         return _record_json
     return lambda value, format: json_string(type.text_out(value, format))
+
+
+def _date_writer(name: str) -> Writer:
+    """ISO 8601 whatever DateStyle says."""
+    if name == "date":
+        return lambda value, _format: json_string(date_out(value, SessionFormat()))
+    if name == "timestamp":
+        return lambda value, _format: json_string(_iso(timestamp_text(value)))
+    return lambda value, format: json_string(_iso(timestamptz_text(value, format)))
 
 
 def _iso(text: str) -> str:
@@ -77,111 +92,14 @@ def _array_writer(write: Writer) -> Writer:
 
 
 def _record_json(value: tuple[Any, ...], format: SessionFormat) -> str:
-    parts = [f"{json_string(f'f{at}')}:{guessed_json(item, format)}" for at, item in enumerate(value, 1)]
+    """{"f1":1,"f2":null}"""
+    assert isinstance(value, Record)
+    shape = value.shape
+    parts = [
+        f"{json_string(name)}:{'null' if item is None else json_writer(type)(item, format)}"
+        for name, type, item in zip(shape.names, shape.types, value, strict=True)
+    ]
     return "{" + ",".join(parts) + "}"
-
-
-def guessed_json(item: Any, format: SessionFormat) -> str:
-    """Fields of an anonymous record have no types at run time."""
-    if item is None:
-        return "null"
-    if isinstance(item, bool):
-        return "true" if item else "false"
-    if isinstance(item, int | float | Decimal):
-        return str(item)
-    if isinstance(item, tuple):
-        return _record_json(item, format)
-    return json_string(str(item))
-
-
-def _index(value: Any, at: int) -> Any:
-    if isinstance(value, list) and -len(value) <= at < len(value):
-        return value[at]
-    return _MISSING
-
-
-def _jsonb_index(value: Any, at: int) -> Any:
-    """A scalar is stored as an array of one in PostgreSQL, and `->` shows it."""
-    return _index(value if isinstance(value, (list, dict)) else [value], at)
-
-
-_MISSING: Final = object()
-
-
-def _field(value: Any, key: str) -> Any:
-    return value.get(key, _MISSING) if isinstance(value, dict) else _MISSING
-
-
-def _by_path(value: Any, path: list[str | None]) -> Any:
-    for step in path:
-        if step is None:
-            return _MISSING
-        if isinstance(value, dict):
-            value = value.get(step, _MISSING)
-        elif isinstance(value, list):
-            digits = step.lstrip("-")
-            value = _index(value, int(step)) if digits.isdigit() else _MISSING
-        else:
-            return _MISSING
-        if value is _MISSING:
-            return _MISSING
-    return value
-
-
-def _text_of(found: Any) -> str | None:
-    if found is _MISSING or found is None:
-        return None
-    return found if isinstance(found, str) else jsonb_text(found)
-
-
-def _jsonb_of(found: Any) -> Jsonb | None:
-    return None if found is _MISSING else Jsonb(found)
-
-
-def _json_of(found: Any) -> str | None:
-    """json results are re-printed; the spacing of the original is not kept below the top."""
-    return None if found is _MISSING else _compact(found)
-
-
-def _compact(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json_string(key)}:{_compact(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_compact, value)) + "]"
-    return jsonb_text(value)
-
-
-def _accessors() -> Iterator[Function]:
-    lookups: tuple[tuple[str, str, str, Callable[[Any, Any], Any]], ...] = (
-        ("->", "->>", "text", _field),
-        ("->", "->>", "int4", _index),
-        ("#>", "#>>", "_text", _by_path),
-    )
-    for name, text_name, key, look in lookups:
-        in_jsonb = _jsonb_index if look is _index else look
-        yield operator(name, "jsonb", key, "jsonb", _compose(in_jsonb, _jsonb_of, False))
-        yield operator(text_name, "jsonb", key, "text", _compose(in_jsonb, _text_of, False))
-        yield operator(name, "json", key, "json", _compose(look, _json_of, True))
-        yield operator(text_name, "json", key, "text", _compose(look, _text_of, True))
-    for prefix, parsed in (("jsonb", False), ("json", True)):
-        path = lambda value, *steps: _by_path(value, list(steps))  # noqa: E731
-        result = _jsonb_of if prefix == "jsonb" else _json_of
-        yield declare(f"{prefix}_extract_path({prefix}, variadic text) {prefix}", _compose_path(path, result, parsed))
-        yield declare(
-            f"{prefix}_extract_path_text({prefix}, variadic text) text", _compose_path(path, _text_of, parsed)
-        )
-
-
-def _compose(look: Callable[[Any, Any], Any], show: Callable[[Any], Any], parsed: bool) -> Callable[[Any, Any], Any]:
-    if parsed:
-        return lambda value, key: show(look(parse_json(value), key))
-    return lambda value, key: show(look(value.value, key))
-
-
-def _compose_path(look: Callable[..., Any], show: Callable[[Any], Any], parsed: bool) -> Callable[..., Any]:
-    if parsed:
-        return lambda value, *steps: show(look(parse_json(value), *steps))
-    return lambda value, *steps: show(look(value.value, *steps))
 
 
 def contains(a: Any, b: Any, top: bool = True) -> bool:
@@ -215,80 +133,13 @@ def _scalar_error(what: str) -> SqlError:
     return SqlError(Code.invalid_parameter_value, f"cannot {what}")
 
 
-def _minus_key(value: Jsonb, key: str) -> Jsonb:
-    inner = value.value
-    if isinstance(inner, dict):
-        return Jsonb({name: item for name, item in inner.items() if name != key})
-    if isinstance(inner, list):
-        return Jsonb([item for item in inner if item != key or not isinstance(item, str)])
-    raise _scalar_error("delete from scalar")
-
-
-def _minus_keys(value: Jsonb, keys: list[str]) -> Jsonb:
-    for key in keys:
-        value = _minus_key(value, key)
-    return value
-
-
-def _minus_index(value: Jsonb, at: int) -> Jsonb:
-    inner = value.value
-    if isinstance(inner, dict):
-        raise _scalar_error("delete from object using integer index")
-    if not isinstance(inner, list):
-        raise _scalar_error("delete from scalar")
-    if -len(inner) <= at < len(inner):
-        at %= len(inner)
-        return Jsonb(inner[:at] + inner[at + 1 :])
-    return value
-
-
-def _minus_path(value: Jsonb, path: list[str]) -> Jsonb:
-    return Jsonb(_edited(value.value, path, _MISSING, create=False)) if path else value
-
-
-def _edited(value: Any, path: list[str], new: Any, *, create: bool) -> Any:
-    """`value` with the item at the path replaced by `new` (_MISSING: removed)."""
-    step, rest = path[0], path[1:]
-    if isinstance(value, dict):
-        if step not in value:
-            return value | {step: new} if create and not rest and new is not _MISSING else value
-        if rest:
-            return value | {step: _edited(value[step], rest, new, create=create)}
-        return {k: v for k, v in value.items() if k != step} if new is _MISSING else value | {step: new}
-    if isinstance(value, list):
-        if not step.lstrip("-").isdigit():
-            raise SqlError(Code.invalid_text_representation, f'path element at position 1 is not an integer: "{step}"')
-        at = int(step)
-        if not -len(value) <= at < len(value):
-            if create and not rest and new is not _MISSING:
-                return [new, *value] if at < 0 else [*value, new]
-            return value
-        at %= len(value)
-        if rest:
-            return [*value[:at], _edited(value[at], rest, new, create=create), *value[at + 1 :]]
-        return value[:at] + ([] if new is _MISSING else [new]) + value[at + 1 :]
-    return value
-
-
-def _set(value: Jsonb, path: list[str], new: Jsonb, create: bool = True) -> Jsonb:
-    if not isinstance(value.value, dict | list):
-        raise _scalar_error("set path in scalar")
-    return Jsonb(_edited(value.value, path, new.value, create=create)) if path else value
-
-
 def _jsonb_operators() -> Iterator[Function]:
     yield operator("@>", "jsonb", "jsonb", "bool", lambda a, b: contains(a.value, b.value))
     yield operator("<@", "jsonb", "jsonb", "bool", lambda a, b: contains(b.value, a.value))
     yield operator("?", "jsonb", "text", "bool", _has_key)
-    yield operator("?|", "jsonb", "_text", "bool", lambda value, keys: any(_has_key(value, k) for k in keys))
-    yield operator("?&", "jsonb", "_text", "bool", lambda value, keys: all(_has_key(value, k) for k in keys))
+    yield operator("?|", "jsonb", "_text", "bool", lambda v, keys: any(_has_key(v, k) for k in keys if k is not None))
+    yield operator("?&", "jsonb", "_text", "bool", lambda v, keys: all(_has_key(v, k) for k in keys if k is not None))
     yield operator("||", "jsonb", "jsonb", "jsonb", _concat)
-    yield operator("-", "jsonb", "text", "jsonb", _minus_key)
-    yield operator("-", "jsonb", "_text", "jsonb", _minus_keys)
-    yield operator("-", "jsonb", "int4", "jsonb", _minus_index)
-    yield operator("#-", "jsonb", "_text", "jsonb", _minus_path)
-    yield declare("jsonb_set(jsonb, _text, jsonb) jsonb", _set)
-    yield declare("jsonb_set(jsonb, _text, jsonb, bool) jsonb", _set)
 
 
 def type_name(value: Any) -> str:
@@ -317,17 +168,48 @@ def _strip_nulls(value: Any) -> Any:
     return [_strip_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _items(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        what = "a non-array" if isinstance(value, dict) else "a scalar"
-        raise _scalar_error(f"extract elements from {'an object' if isinstance(value, dict) else what}")
-    return value
+def _stripped_text(node: Node) -> str:
+    """json without the fields that are null; otherwise as written, without blanks."""
+    if node.kind == "object":
+        kept = (f"{json_string(key)}:{_stripped_text(item)}" for key, item in node.items if item.kind != "null")
+        return "{" + ",".join(kept) + "}"
+    if node.kind == "array":
+        return "[" + ",".join(map(_stripped_text, node.items)) + "]"
+    return json_string(node.string()) if node.kind == "string" else node.raw()
+
+
+def _items(name: str) -> Callable[[Any], list[Any]]:
+    def read(value: Any) -> list[Any]:
+        if isinstance(value, list):
+            return value
+        if isinstance(value, dict):
+            raise _scalar_error("extract elements from an object")
+        raise _scalar_error("extract elements from a scalar")
+
+    return read
+
+
+def _node_items(name: str) -> Callable[[Node], list[Node]]:
+    def read(node: Node) -> list[Node]:
+        if node.kind != "array":
+            raise _scalar_error(f"call {name} on a {'non-array' if node.kind == 'object' else 'scalar'}")
+        items: list[Node] = node.items
+        return items
+
+    return read
 
 
 def _keys(value: Any) -> list[str]:
     if not isinstance(value, dict):
         raise _scalar_error(f"call jsonb_object_keys on {'an array' if isinstance(value, list) else 'a scalar'}")
-    return sorted(value, key=lambda key: (len(key.encode()), key))
+    return sorted(value, key=lambda key: (len(key.encode()), key.encode()))
+
+
+def _node_keys(text: str) -> Iterator[str]:
+    node = read_json(text)
+    if node.kind != "object":
+        raise _scalar_error(f"call json_object_keys on {'an array' if node.kind == 'array' else 'a scalar'}")
+    return iter([key for key, _ in node.items])
 
 
 def _pretty(value: Any, depth: int = 0) -> str:
@@ -342,52 +224,67 @@ def _pretty(value: Any, depth: int = 0) -> str:
     return jsonb_text(value)
 
 
+def _node_length(text: str) -> int:
+    node = read_json(text)
+    if node.kind != "array":
+        raise _scalar_error(f"get array length of a {'non-array' if node.kind == 'object' else 'scalar'}")
+    return len(node.items)
+
+
 def _inspection() -> Iterator[Function]:
-    readers: tuple[tuple[str, Callable[[Any], Any]], ...] = (("jsonb", lambda v: v.value), ("json", parse_json))
-    for prefix, read in readers:
-        wrap: Callable[[Any], Any] = Jsonb if prefix == "jsonb" else _compact
-        yield declare(f"{prefix}_typeof({prefix}) text", _through(read, type_name))
-        yield declare(f"{prefix}_array_length({prefix}) int4", _through(read, _length))
-        yield declare(f"{prefix}_strip_nulls({prefix}) {prefix}", _stripped(read, wrap))
-        yield declare(f"{prefix}_array_elements({prefix}) {prefix}", _elements(read, wrap), returns_set=True)
-        yield declare(
-            f"{prefix}_array_elements_text({prefix}) text",
-            _through(read, lambda v: map(_text_of, _items(v))),
-            returns_set=True,
-        )
-        keys = (lambda v: iter(_keys(v))) if prefix == "jsonb" else (lambda v: iter(v))
-        yield declare(f"{prefix}_object_keys({prefix}) text", _through(read, keys), returns_set=True)
+    yield declare("jsonb_typeof(jsonb) text", lambda value: type_name(value.value))
+    yield declare("json_typeof(json) text", lambda text: read_json(text).kind)
+    yield declare("jsonb_array_length(jsonb) int4", lambda value: _length(value.value))
+    yield declare("json_array_length(json) int4", _node_length)
+    yield declare("jsonb_strip_nulls(jsonb) jsonb", lambda value: Jsonb(_strip_nulls(value.value)))
+    yield declare("json_strip_nulls(json) json", lambda text: _stripped_text(read_json(text)))
+    yield declare("jsonb_object_keys(jsonb) text", lambda value: iter(_keys(value.value)), returns_set=True)
+    yield declare("json_object_keys(json) text", _node_keys, returns_set=True)
+    for suffix, result, wrap, show in (("", "", Jsonb, Node.raw), ("_text", "text", text_of, node_text)):
+        name = f"array_elements{suffix}"
+        of_jsonb, of_json = _elements(_items(f"jsonb_{name}"), wrap), _elements(_node_items(f"json_{name}"), show)
+        yield declare(f"jsonb_{name}(jsonb) {result or 'jsonb'}", _through(_plain, of_jsonb), returns_set=True)
+        yield declare(f"json_{name}(json) {result or 'json'}", _through(read_json, of_json), returns_set=True)
     yield declare("jsonb_pretty(jsonb) text", lambda value: _pretty(value.value))
 
 
-def _stripped(read: Callable[[Any], Any], wrap: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: wrap(_strip_nulls(read(value)))
+def _plain(value: Jsonb) -> Any:
+    return value.value
 
 
-def _elements(read: Callable[[Any], Any], wrap: Callable[[Any], Any]) -> Callable[[Any], Iterator[Any]]:
-    return lambda value: map(wrap, _items(read(value)))
+def _elements(read: Callable[[Any], list[Any]], wrap: Callable[[Any], Any]) -> Callable[[Any], Iterator[Any]]:
+    return lambda value: map(wrap, read(value))
 
 
 def _through(read: Callable[[Any], Any], then: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: then(read(value))
 
 
-def _key_text(json_text: str | None) -> str:
+def key_text(json_text: str | None, argument: int) -> str:
     """The key of a pair, given as JSON text."""
     if json_text is None:
-        raise SqlError(Code.invalid_parameter_value, "null value not allowed for object key")
+        raise SqlError(Code.null_value_not_allowed, f"argument {argument}: key must not be null")
+    if json_text[:1] in "{[":
+        raise SqlError(Code.invalid_parameter_value, "key value must be scalar, not array, composite, or json")
     return json_text if json_text.startswith('"') else json_string(json_text)
 
 
-def build_object(*texts: str | None) -> str:
-    if len(texts) % 2:
-        raise SqlError(
-            Code.invalid_parameter_value,
-            "argument list must have even number of elements",
-            hint="The arguments of json_build_object() must consist of alternating keys and values.",
-        )
-    pairs = (f"{_key_text(texts[at])} : {texts[at + 1] or 'null'}" for at in range(0, len(texts), 2))
-    return "{" + ", ".join(pairs) + "}"
+def _build_object(name: str, null_key: Callable[[int], SqlError]) -> Callable[..., str]:
+    def build(*texts: str | None) -> str:
+        if len(texts) % 2:
+            raise SqlError(
+                Code.invalid_parameter_value,
+                "argument list must have even number of elements",
+                hint=f"The arguments of {name}() must consist of alternating keys and values.",
+            )
+        pairs = []
+        for at in range(0, len(texts), 2):
+            if texts[at] is None:
+                raise null_key(at + 1)
+            pairs.append(f"{key_text(texts[at], at + 1)} : {texts[at + 1] or 'null'}")
+        return "{" + ", ".join(pairs) + "}"
+
+    return build
 
 
 def _build_array(*texts: str | None) -> str:
@@ -398,22 +295,82 @@ def _binary(build: Callable[..., str]) -> Callable[..., Jsonb]:
     return lambda *texts: Jsonb(parse_json(build(*texts)))
 
 
+def _null_json_key(_argument: int) -> SqlError:
+    return SqlError(Code.null_value_not_allowed, "null value not allowed for object key")
+
+
+def _null_jsonb_key(argument: int) -> SqlError:
+    return SqlError(Code.invalid_parameter_value, f"argument {argument}: key must not be null")
+
+
+def _array_pretty(value: str, pretty: str) -> str:
+    """pretty: a JSON text as all arguments here."""
+    return _line_feeds(read_json(value)) if pretty.strip('"').lower() in ("true", "t", "on", "1", "yes", "y") else value
+
+
+def _line_feeds(node: Node) -> str:
+    """The pretty form of row_to_json and array_to_json: a line feed behind the commas of the outermost level."""
+    if node.kind == "array":
+        return "[" + ",\n ".join(item.raw() for item in node.items) + "]"
+    if node.kind == "object":
+        return "{" + ",\n ".join(f"{json_string(key)}:{item.raw()}" for key, item in node.items) + "}"
+    return node.raw()
+
+
+def _from_pairs(name: str, kind: str) -> Iterator[Function]:
+    """json_object(text[]) and json_object(keys, values)."""
+    wrap: Callable[[str], Any] = (lambda text: text) if kind == "json" else lambda text: Jsonb(parse_json(text))
+
+    def pairs(keys: list[Any], values: list[Any]) -> Any:
+        if None in keys:
+            raise SqlError(Code.null_value_not_allowed, "null value not allowed for object key")
+        parts = (
+            f"{json_string(k)} : {'null' if v is None else json_string(v)}" for k, v in zip(keys, values, strict=True)
+        )
+        return wrap("{" + ", ".join(parts) + "}")
+
+    def one(items: list[Any]) -> Any:
+        sizes = dimensions(items)
+        if len(sizes) > 2:
+            raise SqlError(Code.array_subscript_error, "wrong number of array subscripts")
+        if len(sizes) == 2:
+            if sizes[1] != 2:
+                raise SqlError(Code.array_subscript_error, "array must have two columns")
+            return pairs([item[0] for item in items], [item[1] for item in items])
+        if len(items) % 2:
+            raise SqlError(Code.array_subscript_error, "array must have even number of elements")
+        return pairs(items[::2], items[1::2])
+
+    def two(keys: list[Any], values: list[Any]) -> Any:
+        if len(dimensions(keys)) > 1 or len(dimensions(keys)) != len(dimensions(values)):
+            raise SqlError(Code.array_subscript_error, "wrong number of array subscripts")
+        if len(keys) != len(values):
+            raise SqlError(Code.array_subscript_error, "mismatched array dimensions")
+        return pairs(keys, values)
+
+    yield declare(f"{name}(_text) {kind}", one)
+    yield declare(f"{name}(_text, _text) {kind}", two)
+
+
 def _constructors() -> Iterator[Function]:
     """The arguments are JSON texts (see JSON_ARGUMENTS)."""
-    builders: tuple[tuple[str, Callable[..., str]], ...] = (("object", build_object), ("array", _build_array))
-    for name, build in builders:
-        yield declare(f"json_build_{name}() json", build, volatility=STABLE, strict=False)
-        yield declare(f"json_build_{name}(variadic any) json", build, volatility=STABLE, strict=False)
-        yield declare(f"jsonb_build_{name}() jsonb", _binary(build), volatility=STABLE, strict=False)
-        yield declare(f"jsonb_build_{name}(variadic any) jsonb", _binary(build), volatility=STABLE, strict=False)
+    for kind, null_key in (("json", _null_json_key), ("jsonb", _null_jsonb_key)):
+        build = _build_object(f"{kind}_build_object", null_key)
+        builders: tuple[tuple[str, Callable[..., str]], ...] = (("object", build), ("array", _build_array))
+        for name, make in builders:
+            impl = make if kind == "json" else _binary(make)
+            yield declare(f"{kind}_build_{name}() {kind}", impl, volatility=STABLE, strict=False)
+            yield declare(f"{kind}_build_{name}(variadic any) {kind}", impl, volatility=STABLE, strict=False)
+        yield from _from_pairs(f"{kind}_object", kind)
     yield declare("to_json(anyelement) json", lambda text: text, volatility=STABLE)
     yield declare("to_jsonb(anyelement) jsonb", lambda text: Jsonb(parse_json(text)), volatility=STABLE)
     yield declare("row_to_json(record) json", lambda text: text, volatility=STABLE)
     yield declare("array_to_json(anyarray) json", lambda text: text, volatility=STABLE)
+    yield declare("row_to_json(record, bool) json", _array_pretty, volatility=STABLE)
+    yield declare("array_to_json(anyarray, bool) json", _array_pretty, volatility=STABLE)
 
 
 def functions() -> Iterator[Function]:
-    yield from _accessors()
     yield from _jsonb_operators()
     yield from _inspection()
     yield from _constructors()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.functions.arithmetic import divide_to_scale, float_overflow, float_underflow, truncate
-from tausql.sql.functions.function import VOLATILE, Function, declare, operator
+from tausql.sql.functions.comparison import array_key
+from tausql.sql.functions.function import Function, declare, operator
 from tausql.sql.types.numbers import EXACT, plain, round_to, scale_of
 
 _DISPLAY_SCALE_MAX: Final = 1000
+_RADIANS_A_DEGREE: Final = 0.0174532925199432957692
 _LOG10_E: Final = 0.434294481903252
 
 
@@ -33,6 +36,14 @@ def _input_out_of_range() -> SqlError:
 
 
 # --- floats ---
+
+
+def _inverse_tanh(value: float) -> float:
+    return math.copysign(math.inf, value) if abs(value) == 1 else math.atanh(value)
+
+
+def _cotangent(value: float) -> float:
+    return math.copysign(math.inf, value) if value == 0 else 1 / math.tan(value)
 
 
 def float_sqrt(value: float) -> float:
@@ -63,7 +74,7 @@ def float_exp(value: float) -> float:
 def float_power(base: float, exponent: float) -> float:
     if base == 0 and exponent < 0:
         raise SqlError(Code.invalid_argument_for_power_function, "zero raised to a negative power is undefined")
-    if base < 0 and math.isfinite(base) and math.isfinite(exponent) and exponent != math.floor(exponent):
+    if base < 0 and math.isfinite(exponent) and exponent != math.floor(exponent):
         raise SqlError(
             Code.invalid_argument_for_power_function,
             "a negative number raised to a non-integer power yields a complex result",
@@ -78,18 +89,20 @@ def float_power(base: float, exponent: float) -> float:
 
 
 def float_round(value: float) -> float:
-    return float(round(value)) if math.isfinite(value) and abs(value) < 2**53 else value
+    return math.copysign(round(value), value) if math.isfinite(value) and abs(value) < 2**53 else value
 
 
 def _keeping_specials(calculate: Callable[[float], int]) -> Callable[[float], float]:
+    """Infinities and NaN stay what they are, and what becomes nought keeps its sign: ceil(-0.25) is -0."""
+
     def run(value: float) -> float:
-        return float(calculate(value)) if math.isfinite(value) else value
+        return math.copysign(calculate(value), value) if math.isfinite(value) else value
 
     return run
 
 
 def _sign(value: float) -> float:
-    return value if value != value else float((value > 0) - (value < 0))
+    return float((value > 0) - (value < 0))
 
 
 def _domain_checked(calculate: Callable[[float], float]) -> Callable[[float], float]:
@@ -132,10 +145,10 @@ def _float_functions() -> Iterator[Function]:
         ("exp", float_exp), ("ln", float_ln), ("log", float_log10), ("log10", float_log10),
         ("sin", _domain_checked(math.sin)), ("cos", _domain_checked(math.cos)), ("tan", _domain_checked(math.tan)),
         ("asin", _domain_checked(math.asin)), ("acos", _domain_checked(math.acos)), ("atan", math.atan),
-        ("cot", lambda value: math.inf if value == 0 else 1 / math.tan(value)), ("sinh", _hyperbolic(math.sinh)),
+        ("cot", _domain_checked(_cotangent)), ("sinh", _hyperbolic(math.sinh)),
         ("cosh", _hyperbolic(math.cosh)), ("tanh", math.tanh), ("asinh", math.asinh),
-        ("acosh", _domain_checked(math.acosh)), ("atanh", _domain_checked(math.atanh)),
-        ("degrees", math.degrees), ("radians", math.radians),
+        ("acosh", _domain_checked(math.acosh)), ("atanh", _domain_checked(_inverse_tanh)),
+        ("degrees", lambda value: value / _RADIANS_A_DEGREE), ("radians", math.radians),
     )  # fmt: skip
     for name, calculate in unary:
         yield declare(f"{name}(float8) float8", calculate)
@@ -146,7 +159,6 @@ def _float_functions() -> Iterator[Function]:
     yield operator("^", "float8", "float8", "float8", float_power)
     yield operator("|/", None, "float8", "float8", float_sqrt)
     yield operator("||/", None, "float8", "float8", _cbrt)
-    yield declare("random() float8", lambda context: context.random(), volatility=VOLATILE, context=True)
     yield declare("factorial(int8) numeric", _factorial)
 
 
@@ -161,15 +173,17 @@ def _context(digits: int) -> Context:
     return Context(prec=max(digits, 30), Emin=-400_000, Emax=400_000, traps=[])
 
 
-def numeric_sqrt(value: Decimal) -> Decimal:
+def numeric_sqrt(value: Decimal, scale: int | None = None) -> Decimal:
+    """To `scale` digits; None: as many as sqrt(numeric) gives."""
     if value.is_nan():
         return value
     _sqrt_domain(value)
     if value.is_infinite():
         return value
-    weight = value.adjusted() // 4 if value else 0
-    half = weight * 4 // 2 + 1 if weight >= 0 else 1 - (1 - weight * 4) // 2
-    scale = _clamp(16 - half, scale_of(value))
+    if scale is None:
+        weight = value.adjusted() // 4 if value else 0
+        half = weight * 4 // 2 + 1 if weight >= 0 else 1 - (1 - weight * 4) // 2
+        scale = _clamp(16 - half, scale_of(value))
     shifted = int(EXACT.scaleb(value, 2 * scale + 2))
     return round_to(EXACT.scaleb(Decimal(math.isqrt(shifted)), -scale - 1), scale)
 
@@ -210,8 +224,10 @@ def numeric_log(base: Decimal, value: Decimal) -> Decimal:
         return Decimal("NaN")
     _log_domain(base)
     _log_domain(value)
-    if not base.is_finite() or not value.is_finite():
-        return Decimal("NaN") if not base.is_finite() and not value.is_finite() else value
+    if not base.is_finite():
+        return Decimal("NaN") if not value.is_finite() else Decimal(0)
+    if not value.is_finite():
+        return value
     weight = _ln_decimal_weight(value) - _ln_decimal_weight(base)
     scale = _clamp(16 - weight, scale_of(base), scale_of(value))
     context = _context(scale + 30)
@@ -292,11 +308,26 @@ def _min_scale(value: Decimal) -> int | None:
     return scale_of(_trim_scale(value)) if value.is_finite() else None
 
 
+def _bucket_of(value: Any, thresholds: list[Any]) -> int:
+    """How many of the (ascending) thresholds are not above the value."""
+    if thresholds and isinstance(thresholds[0], list):
+        raise SqlError(Code.array_subscript_error, "thresholds must be one-dimensional array")
+    if None in thresholds:
+        raise SqlError(Code.null_value_not_allowed, "thresholds array must not contain NULLs")
+    keys = [array_key((item,)) for item in thresholds]
+    return bisect_right(keys, array_key((value,)))
+
+
 def _width_bucket(value: Any, low: Any, high: Any, count: int) -> int:
+    code = Code.invalid_argument_for_width_bucket_function
     if count <= 0:
-        raise SqlError(Code.invalid_parameter_value, "count must be greater than zero")
+        raise SqlError(code, "count must be greater than zero")
+    if value != value or low != low or high != high:
+        raise SqlError(code, "operand, lower bound, and upper bound cannot be NaN")
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise SqlError(code, "lower and upper bounds must be finite")
     if low == high:
-        raise SqlError(Code.invalid_parameter_value, "lower bound cannot equal upper bound")
+        raise SqlError(code, "lower bound cannot equal upper bound")
     if low < high:
         if value < low:
             return 0
@@ -325,6 +356,7 @@ def _numeric_functions() -> Iterator[Function]:
     yield declare("min_scale(numeric) int4", _min_scale)
     yield declare("width_bucket(numeric, numeric, numeric, int4) int4", _width_bucket)
     yield declare("width_bucket(float8, float8, float8, int4) int4", _width_bucket)
+    yield declare("width_bucket(anycompatible, anycompatiblearray) int4", _bucket_of)
 
 
 def functions() -> Iterator[Function]:

@@ -15,6 +15,7 @@ from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.functions.function import Function, declare, operator
 
 Match = Callable[[str], object]
+LONGEST_TRIES_MAX: Final = 10_000  # characters by which a match is tried to be longer
 
 
 @lru_cache(maxsize=1024)
@@ -171,11 +172,55 @@ def compiled_regex(pattern: str, options: str = "") -> re.Pattern[str]:
     if not newline_sensitive:
         flags |= re.DOTALL
     try:
-        return re.compile(_translated(pattern, newline_sensitive), flags | re.ASCII)
+        compiled = re.compile(_translated(pattern, newline_sensitive), flags | re.ASCII)
+        return _Longest(compiled) if _is_plain_alternation(pattern) else compiled  # type: ignore[return-value]
     except (re.error, OverflowError) as error:
         raise SqlError(
             Code.invalid_regular_expression, f"invalid regular expression: {_error_text(str(error))}"
         ) from error
+
+
+def _is_plain_alternation(pattern: str) -> bool:
+    """Whether the longest of several alternatives can be told by trying ends: nothing in it looks at what follows."""
+    return "|" in pattern and not any(mark in pattern for mark in ("$", "(?", "\\", "*?", "+?", "??", "}?"))
+
+
+class _Longest:
+    """A pattern of which PostgreSQL takes the longest match, where Python takes the first alternative that does."""
+
+    __slots__ = ("groups", "regex")
+
+    def __init__(self, regex: re.Pattern[str]) -> None:
+        self.regex = regex
+        self.groups = regex.groups
+
+    def search(self, text: str, start: int = 0) -> re.Match[str] | None:
+        found = self.regex.search(text, start)
+        if found is None:
+            return None
+        for end in range(min(len(text), found.end() + LONGEST_TRIES_MAX), found.end(), -1):
+            longer = self.regex.fullmatch(text, found.start(), end)
+            if longer is not None:
+                return longer
+        return found
+
+    def finditer(self, text: str, start: int = 0) -> Iterator[re.Match[str]]:
+        while start <= len(text):
+            found = self.search(text, start)
+            if found is None:
+                return
+            yield found
+            start = found.end() + (found.end() == found.start())
+
+    def sub(self, build: Callable[[re.Match[str]], str], text: str, count: int = 0) -> str:
+        out: list[str] = []
+        at = 0
+        for number, found in enumerate(self.finditer(text), 1):
+            out += [text[at : found.start()], build(found)]
+            at = found.end()
+            if number == count:
+                break
+        return "".join(out) + text[at:]
 
 
 def _error_text(message: str) -> str:
@@ -356,11 +401,6 @@ def _regexp_split(text: str, pattern: str, options: str = "") -> list[str]:
     return parts
 
 
-def _regexp_substr(text: str, pattern: str) -> str | None:
-    found = compiled_regex(pattern).search(text)
-    return found[0] if found else None
-
-
 def substring_regex(text: str, pattern: str) -> str | None:
     """substring(text from pattern): the first group, or all that matched."""
     found = compiled_regex(pattern).search(text)
@@ -414,11 +454,11 @@ def functions() -> Iterator[Function]:
         )
     yield declare("regexp_like(text, text) bool", matches)
     yield declare("regexp_like(text, text, text) bool", _regexp_like)
-    yield declare("regexp_count(text, text) int4", lambda t, p: sum(1 for _ in compiled_regex(p).finditer(t)))
-    yield declare("regexp_substr(text, text) text", _regexp_substr)
     yield declare("substring(text, text) text", substring_regex)
     yield declare("substring(text, text, text) text", _substring_similar)
 
 
 def _regexp_like(text: str, pattern: str, options: str) -> bool:
+    if "g" in options:
+        raise SqlError(Code.invalid_parameter_value, 'regexp_like() does not support the "global" option')
     return compiled_regex(pattern, options).search(text) is not None

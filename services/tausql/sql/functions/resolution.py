@@ -14,12 +14,16 @@ from tausql.sql.functions.catalogue import named_functions, named_operators
 from tausql.sql.functions.function import Function
 from tausql.sql.types import builtin as b
 from tausql.sql.types.casts import IMPLICIT, find_cast
+from tausql.sql.types.ranges import MultirangeType, RangeType
 from tausql.sql.types.registry import array_of, element_of
+from tausql.sql.types.run_time import ANYMULTIRANGE, ANYRANGE, multirange_of
 from tausql.sql.types.type import Type
 
 _FUNCTION_HINT = "No function matches the given name and argument types. You might need to add explicit type casts."
 _OPERATOR_HINT = "No operator matches the given name and argument types. You might need to add explicit type casts."
-_POLYMORPHIC = frozenset((b.ANY, b.ANYARRAY, b.ANYELEMENT, b.ANYNONARRAY, b.ANYCOMPATIBLE, b.ANYCOMPATIBLEARRAY))
+_POLYMORPHIC = frozenset(
+    (b.ANY, b.ANYARRAY, b.ANYELEMENT, b.ANYNONARRAY, b.ANYCOMPATIBLE, b.ANYCOMPATIBLEARRAY, ANYRANGE, ANYMULTIRANGE)
+)
 _ARRAYS = frozenset((b.ANYARRAY, b.ANYCOMPATIBLEARRAY))
 
 
@@ -56,6 +60,21 @@ def resolve_function(name: str, arg_types: Sequence[Type]) -> Resolved:
     raise SqlError(Code.undefined_function, f"function {what} does not exist", hint=_FUNCTION_HINT)
 
 
+def choose_among(what: str, shapes: Sequence[tuple[Function, tuple[Type, ...]]], arg_types: Sequence[Type]) -> Resolved:
+    """The one of these overloads, each with the types it wants of this call's arguments, that fits best. 42883 and
+    42725 about `what`."""
+    chosen = _choose([_Candidate(function, types) for function, types in shapes], tuple(arg_types))
+    if isinstance(chosen, Resolved):
+        return chosen
+    if chosen:
+        raise SqlError(
+            Code.ambiguous_function,
+            f"function {what} is not unique",
+            hint="Could not choose a best candidate function. You might need to add explicit type casts.",
+        )
+    raise SqlError(Code.undefined_function, f"function {what} does not exist", hint=_FUNCTION_HINT)
+
+
 def find_function(name: str, arg_types: Sequence[Type]) -> Resolved | None:
     """As resolve_function; None instead of an error."""
     candidates = [_Candidate(f, types) for f in named_functions(name) for types in _expanded(f, len(arg_types))]
@@ -66,6 +85,12 @@ def find_function(name: str, arg_types: Sequence[Type]) -> Resolved | None:
 def resolve_operator(name: str, left: Type | None, right: Type) -> Resolved:
     """A binary operator, or a prefix one with left None; 42883 `operator does not exist: integer + text`, 42725."""
     arg_types = (right,) if left is None else (left, right)
+    if name != "||":
+        # Nearly always there is one for just these types: no need to look at all the others.
+        exact = (right, right) if left is b.UNKNOWN else (left, left) if right is b.UNKNOWN else arg_types
+        for function in named_operators(name):
+            if function.arg_types == exact:
+                return Resolved(function, function.arg_types, function.result)
     candidates = [_Candidate(f, f.arg_types) for f in named_operators(name) if len(f.arg_types) == len(arg_types)]
     chosen: Resolved | bool = False
     if left is not None and (left is b.UNKNOWN) != (right is b.UNKNOWN):
@@ -112,6 +137,8 @@ def _choose(candidates: list[_Candidate], arg_types: tuple[Type, ...]) -> Resolv
     if exact is not None:
         return exact
     usable = [c for c in candidates if _accepts(c, arg_types)]
+    if len(usable) > 1 and b.UNKNOWN in arg_types:
+        usable = [c for c in usable if not _is_vector_form(c, arg_types)] or usable
     if len(usable) > 1:
         usable = _narrow(usable, arg_types)
     if not usable:
@@ -130,10 +157,28 @@ def _check_determined(declared: tuple[Type, ...], arg_types: tuple[Type, ...]) -
     deciding = [
         actual
         for wanted, actual in zip(declared, arg_types, strict=True)
-        if wanted in (b.ANYELEMENT, b.ANYARRAY, b.ANYNONARRAY)
+        if wanted in (b.ANYELEMENT, b.ANYARRAY, b.ANYNONARRAY, ANYRANGE, ANYMULTIRANGE)
     ]
     if deciding and all(actual is b.UNKNOWN for actual in deciding):
         raise SqlError(Code.datatype_mismatch, "could not determine polymorphic type because input has type unknown")
+
+
+def _is_vector_form(candidate: _Candidate, arg_types: tuple[Type, ...]) -> bool:
+    """An overload for int2vector, which PostgreSQL has as one for arrays, where a literal stands."""
+    vectors = (b.INT2VECTOR, b.OIDVECTOR)
+    return any(d in vectors and a is b.UNKNOWN for d, a in zip(candidate.declared, arg_types, strict=True))
+
+
+def _undecided(declared: tuple[Type, ...], arg_types: tuple[Type, ...]) -> bool:
+    """Nothing but literals of unknown type stands where a polymorphic type is to be found out."""
+    pairs = [(w, a) for w, a in zip(declared, arg_types, strict=True) if w in _POLYMORPHIC and w is not b.ANY]
+    return bool(pairs) and all(a is b.UNKNOWN for _, a in pairs)
+
+
+def _undecided_range(declared: tuple[Type, ...], arg_types: tuple[Type, ...]) -> bool:
+    """A literal stands where only a range would say what the element is."""
+    actual = [a for w, a in zip(declared, arg_types, strict=True) if w in (ANYRANGE, ANYMULTIRANGE)]
+    return bool(actual) and all(a is b.UNKNOWN for a in actual)
 
 
 def _accepts(candidate: _Candidate, arg_types: tuple[Type, ...]) -> bool:
@@ -145,10 +190,16 @@ def _accepts(candidate: _Candidate, arg_types: tuple[Type, ...]) -> bool:
                 return False
             if declared is b.ANYNONARRAY and actual.is_array:
                 return False
+            if declared is ANYRANGE and not isinstance(actual, RangeType):
+                return False
+            if declared is ANYMULTIRANGE and not isinstance(actual, MultirangeType):
+                return False
             continue
         if find_cast(actual, declared, IMPLICIT) is None:
             return False
     if candidate.function.polymorphic:
+        if _undecided(candidate.declared, arg_types) or _undecided_range(candidate.declared, arg_types):
+            return True
         return _concrete(candidate.function, candidate.declared, arg_types) is not None
     return True
 
@@ -198,14 +249,10 @@ def _by_unknowns(candidates: list[_Candidate], arg_types: tuple[Type, ...], know
         candidates = remaining
     if known and len({arg_types[at] for at in known}) == 1:
         same = arg_types[known[0]]
-        fitting = [c for c in candidates if all(_takes(c.declared[at], same) for at in range(len(arg_types)))]
+        fitting = [c for c in candidates if _accepts(c, (same,) * len(arg_types))]
         if len(fitting) == 1:
             return fitting
     return candidates
-
-
-def _takes(declared: Type, actual: Type) -> bool:
-    return declared in _POLYMORPHIC or declared is actual or find_cast(actual, declared, IMPLICIT) is not None
 
 
 def _best(candidates: list[_Candidate], score: Callable[[_Candidate], int]) -> list[_Candidate]:
@@ -217,9 +264,16 @@ def _best(candidates: list[_Candidate], score: Callable[[_Candidate], int]) -> l
 def _concrete(function: Function, declared: tuple[Type, ...], arg_types: tuple[Type, ...]) -> Resolved | None:
     """Replaces polymorphic types by what the arguments make them; None when they disagree."""
     element: Type | None = None
+    ranged: RangeType | None = None
     compatible: list[Type] = []
     for wanted, actual in zip(declared, arg_types, strict=True):
         if actual is b.UNKNOWN or wanted not in _POLYMORPHIC or wanted is b.ANY:
+            continue
+        if wanted in (ANYRANGE, ANYMULTIRANGE):
+            own = actual.range if isinstance(actual, MultirangeType) else actual
+            if not isinstance(own, RangeType) or (ranged is not None and ranged is not own):
+                return None
+            ranged = own
             continue
         actual_element = element_of(actual) if wanted in _ARRAYS else actual
         if actual_element is None:
@@ -230,6 +284,10 @@ def _concrete(function: Function, declared: tuple[Type, ...], arg_types: tuple[T
             element = actual_element
         elif element is not actual_element:
             return None
+    if ranged is not None:
+        if element is not None and element is not ranged.subtype:
+            return None
+        element = ranged.subtype
     common = compatible[0] if compatible else None
     for other in compatible[1:]:
         assert common is not None
@@ -238,7 +296,7 @@ def _concrete(function: Function, declared: tuple[Type, ...], arg_types: tuple[T
         if find_cast(common, other, IMPLICIT) is None:
             return None
         common = other
-    return _substituted(function, declared, arg_types, element, common)
+    return _substituted(function, declared, arg_types, element, common, ranged)
 
 
 def _substituted(
@@ -247,6 +305,7 @@ def _substituted(
     arg_types: tuple[Type, ...],
     element: Type | None,
     common: Type | None,
+    ranged: RangeType | None,
 ) -> Resolved | None:
     def concrete(wanted: Type, actual: Type | None) -> Type | None:
         if wanted is b.ANY:
@@ -257,6 +316,10 @@ def _substituted(
             return array_of(element or b.TEXT)
         if wanted is b.ANYCOMPATIBLE:
             return common or b.TEXT
+        if wanted is ANYRANGE:
+            return ranged
+        if wanted is ANYMULTIRANGE:
+            return None if ranged is None else multirange_of(ranged)
         if wanted is b.ANYCOMPATIBLEARRAY:
             return array_of(common or b.TEXT)
         return wanted

@@ -10,6 +10,7 @@ from tausql.protocol.errors import Code, SqlError
 from tausql.sql.functions.date_arithmetic import timestamp_plus, zoned_plus
 from tausql.sql.functions.date_making import zone_named
 from tausql.sql.functions.function import STABLE, Function, declare
+from tausql.sql.types.arrays import DIMENSIONS_MAX
 from tausql.sql.types.intervals import Interval, span_us
 from tausql.sql.types.numbers import EXACT
 
@@ -74,6 +75,8 @@ def _unnest(value: list[Any]) -> Iterator[Any]:
 
 
 def _subscripts(value: list[Any], dimension: int) -> Iterator[int]:
+    if not 1 <= dimension <= DIMENSIONS_MAX:
+        return iter(())
     level: Any = value
     for _ in range(dimension - 1):
         level = level[0] if isinstance(level, list) and level else []
@@ -97,3 +100,10 @@ def functions() -> Iterator[Function]:
         )
     yield declare("unnest(anyarray) anyelement", _unnest, returns_set=True)
     yield declare("generate_subscripts(anyarray, int4) int4", _subscripts, returns_set=True)
+    yield declare(
+        "generate_subscripts(anyarray, int4, bool) int4",
+        lambda value, dimension, reverse: (
+            reversed(list(_subscripts(value, dimension))) if reverse else _subscripts(value, dimension)
+        ),
+        returns_set=True,
+    )

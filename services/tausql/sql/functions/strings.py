@@ -38,7 +38,7 @@ def _left(text: str, count: int) -> str:
 def _right(text: str, count: int) -> str:
     if count >= 0:
         return text[max(len(text) - count, 0) :]
-    return text[-count:]
+    return text if count == -(2**31) else text[-count:]
 
 
 def _lpad(text: str, length: int, fill: str = " ") -> str:
@@ -122,10 +122,12 @@ def _position(text: str, part: str) -> int:
     return text.find(part) + 1
 
 
-def _overlay(text: Any, new: Any, start: int, count: int | None = None) -> Any:
+def overlay(text: Any, new: Any, start: int, count: int | None = None) -> Any:
     if start <= 0:
         raise SqlError(Code.substring_error, "negative substring length not allowed")
     length = len(new) if count is None else count
+    if start + length >= 2**31:
+        raise SqlError(Code.numeric_value_out_of_range, "integer out of range")
     return text[: start - 1] + new + text[max(start - 1 + length, 0) :]
 
 
@@ -133,8 +135,10 @@ def _chr(code: int) -> str:
     if code == 0:
         raise SqlError(Code.program_limit_exceeded, "null character not permitted")
     if code < 0:
-        raise SqlError(Code.program_limit_exceeded, "character number must be positive")
-    if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+        raise SqlError(Code.invalid_parameter_value, "character number must be positive")
+    if code > 0x10FFFF:
+        raise SqlError(Code.program_limit_exceeded, f"requested character too large for encoding: {code}")
+    if 0xD800 <= code <= 0xDFFF:
         raise SqlError(Code.program_limit_exceeded, f"requested character not valid for encoding: {code}")
     return chr(code)
 
@@ -211,8 +215,12 @@ def _convert_to(text: str, name: str) -> bytes:
     return text.encode()
 
 
+def _is_utf8(name: str) -> bool:
+    return "".join(char for char in name.lower() if char.isalnum()) in ("utf8", "unicode")
+
+
 def _check_encoding(name: str, role: str) -> None:
-    if name.lower().replace("-", "") not in ("utf8", "unicode"):
+    if not _is_utf8(name):
         raise SqlError(Code.invalid_parameter_value, f'invalid {role} encoding name "{name}"')
 
 
@@ -279,13 +287,17 @@ def _format(context: Any, template: str | None, *values: Any) -> str | None:
 
 
 def _bytes_trim(data: bytes, chars: bytes) -> bytes:
-    return data.strip(chars)
+    return data.strip(chars) if chars else data
 
 
-def _get_byte(data: bytes, at: int) -> int:
-    if not 0 <= at < len(data):
-        raise SqlError(Code.invalid_parameter_value, f"index {at} out of valid range, 0..{len(data) - 1}")
-    return data[at]
+def _characters(data: bytes, name: str) -> int:
+    if not _is_utf8(name):
+        raise SqlError(Code.invalid_parameter_value, f'invalid encoding name "{name}"')
+    return len(decode_utf8(data))
+
+
+def _convert(data: bytes, source: str, target: str) -> bytes:
+    return _convert_to(_convert_from(data, source), target)
 
 
 def _strip(method: Callable[..., str]) -> Callable[..., str]:
@@ -321,10 +333,14 @@ def _cutting() -> Iterator[Function]:
         yield declare(f"{name}(text) text", _strip(method))
         yield declare(f"{name}(text, text) text", _strip(method))
     yield declare("btrim(bytea, bytea) bytea", _bytes_trim)
+    yield declare("ltrim(bytea, bytea) bytea", lambda data, chars: data.lstrip(chars) if chars else data)
+    yield declare("rtrim(bytea, bytea) bytea", lambda data, chars: data.rstrip(chars) if chars else data)
+    yield declare("length(bytea, name) int4", _characters)
+    yield declare("convert(bytea, name, name) bytea", _convert)
     yield declare("split_part(text, text, int4) text", split_part)
     for kind in ("text", "bytea"):
-        yield declare(f"overlay({kind}, {kind}, int4) {kind}", _overlay)
-        yield declare(f"overlay({kind}, {kind}, int4, int4) {kind}", _overlay)
+        yield declare(f"overlay({kind}, {kind}, int4) {kind}", overlay)
+        yield declare(f"overlay({kind}, {kind}, int4, int4) {kind}", overlay)
         yield declare(f"position({kind}, {kind}) int4", _position)
 
 
@@ -368,7 +384,6 @@ def _digests() -> Iterator[Function]:
     yield declare("decode(text, text) bytea", _decode)
     yield declare("convert_from(bytea, name) text", _convert_from)
     yield declare("convert_to(text, name) bytea", _convert_to)
-    yield declare("get_byte(bytea, int4) int4", _get_byte)
 
 
 def _digest(name: str) -> Callable[[bytes], bytes]:

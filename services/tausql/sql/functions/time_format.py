@@ -9,6 +9,7 @@ from typing import Any, Final
 from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.functions.function import STABLE, Function, declare
 from tausql.sql.functions.number_format import ordinal
+from tausql.sql.types.builtin import DATE, TIME, TIMESTAMP, TIMESTAMPTZ, TIMETZ
 from tausql.sql.types.calendar import (
     DAY_NAMES,
     DAY_US,
@@ -21,23 +22,30 @@ from tausql.sql.types.calendar import (
     civil_from_days,
     day_of_week,
     days_from_civil,
+    days_from_iso_week,
     days_in_month,
     iso_week,
 )
 from tausql.sql.types.datetimes import from_local
-from tausql.sql.types.intervals import Interval
+from tausql.sql.types.intervals import Interval, is_infinite
+from tausql.sql.types.type import Type
 from tausql.sql.types.zones import offset_text
 
 _KEYWORDS: Final = (
     "HH24 HH12 SSSSS SSSS Y,YYY IYYY MONTH YYYY IDDD A.D. B.C. A.M. P.M. a.d. b.c. a.m. p.m. Month month YYY IYY "
     "DAY Day day DDD MON Mon mon TZH TZM FF1 FF2 FF3 FF4 FF5 FF6 HH MI SS MS US YY IY AM PM am pm AD BC ad bc MM "
-    "DD DY Dy dy ID IW WW CC RM rm TZ tz OF FM FX TH th SP Y I D W Q J"
+    "DD DY Dy dy TM ID IW WW CC RM rm TZ tz OF FM FX TH th SP Y I D W Q J"
 ).split()
 _TOKEN = re.compile(
-    r'"(?:[^"\\]|\\.)*"|' + "|".join(sorted(map(re.escape, _KEYWORDS), key=len, reverse=True)) + r"|.",
+    r'"(?:[^"\\]|\\.)*"|\\"|' + "|".join(sorted(map(re.escape, _KEYWORDS), key=len, reverse=True)) + r"|.",
     re.S | re.I,
 )
 _ROMAN: Final = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
+
+
+_OF_DATES: Final = frozenset(
+    ("month", "mon", "day", "dy", "d", "id", "ad", "bc", "a.d.", "b.c.", "tz", "tzh", "tzm", "of")
+)
 
 
 class _Moment:
@@ -74,10 +82,19 @@ def format_moment(moment: _Moment, template: str) -> str:
         if token.startswith('"') and len(token) > 1:
             out.append(token[1:-1])
             continue
+        if token == '\\"':
+            out.append('"')
+            continue
         lower = token.lower()
-        if lower == "fm":
+        if lower in ("fm", "tm"):
             fill = False
             continue
+        if moment.is_interval and lower in _OF_DATES:
+            raise SqlError(
+                Code.invalid_datetime_format,
+                "invalid format specification for an interval value",
+                hint="Intervals are not tied to specific calendar dates.",
+            )
         if lower == "fx":
             continue
         if lower == "th" and out:
@@ -98,12 +115,17 @@ def format_moment(moment: _Moment, template: str) -> str:
 
 
 def _numeric_field(lower: str, m: _Moment, fill: bool) -> str | None:
-    hour, minute = m.us // HOUR_US, m.us // MINUTE_US % 60
-    second, fraction = m.us // SECOND_US % 60, m.us % SECOND_US
+    sign, us = (-1 if m.us < 0 else 1), abs(m.us)
+    hour, minute = sign * (us // HOUR_US), sign * (us // MINUTE_US % 60)
+    second, fraction = sign * (us // SECOND_US % 60), sign * (us % SECOND_US)
+    half_day = sign * (abs(hour) % 12) or 12
     shown_year = m.year if m.year > 0 or m.is_interval else 1 - m.year
-    iso_year = iso_week(m.day)[0] if lower.startswith("i") else 0
+    iso_year = iso_week(m.day)[0] if lower.startswith("i") else 1
+    iso_day = m.day - days_from_iso_week(iso_year, 1) + 1 if lower == "iddd" else 0
+    iso_year = iso_year if iso_year > 0 else 1 - iso_year
+    century = m.year // 100 if m.is_interval else (m.year - 1) // 100 + 1 if m.year > 0 else int(m.year / 100) - 1
     fields: dict[str, tuple[int, int]] = {
-        "hh24": (hour, 2), "hh": ((hour % 12) or 12, 2), "hh12": ((hour % 12) or 12, 2), "mi": (minute, 2),
+        "hh24": (hour, 2), "hh": (half_day, 2), "hh12": (half_day, 2), "mi": (minute, 2),
         "ss": (second, 2), "ms": (fraction // 1000, 3), "us": (fraction, 6), "sssss": (m.us // SECOND_US, 0),
         "ssss": (m.us // SECOND_US, 0), "yyyy": (shown_year, 4), "yyy": (shown_year % 1000, 3),
         "yy": (shown_year % 100, 2), "y": (shown_year % 10, 1), "mm": (m.month, 2), "dd": (m.day_of_month, 2),
@@ -112,13 +134,17 @@ def _numeric_field(lower: str, m: _Moment, fill: bool) -> str | None:
         "ww": ((m.day - days_from_civil(m.year, 1, 1)) // 7 + 1 if not m.is_interval else 0, 2),
         "w": ((m.day_of_month - 1) // 7 + 1, 0), "iw": (iso_week(m.day)[1], 2), "iyyy": (iso_year, 4),
         "iyy": (iso_year % 1000, 3), "iy": (iso_year % 100, 2), "i": (iso_year % 10, 1),
-        "cc": ((shown_year + 99) // 100, 2), "j": (m.day + 2451545, 0),
+        "cc": (century, 2), "iddd": (iso_day, 3), "j": (m.day + 2451545, 0),
     } if not lower.startswith("ff") else {}  # fmt: skip
     if lower in fields:
         value, width = fields[lower]
-        return str(value).rjust(width, "0") if fill and value >= 0 else str(value)
+        if not fill:
+            return str(value)
+        if lower in ("dd", "ddd", "mm"):
+            return f"{value:0{width}d}"
+        return ("-" if value < 0 else "") + str(abs(value)).rjust(width, "0")
     if len(lower) == 3 and lower.startswith("ff") and lower[2].isdigit():
-        return f"{fraction:06d}"[: int(lower[2])]
+        return f"{abs(fraction):06d}"[: int(lower[2])]
     if lower == "y,yyy":
         return f"{shown_year // 1000},{shown_year % 1000:03d}"
     return None
@@ -136,13 +162,15 @@ def _word_field(token: str, lower: str, m: _Moment, fill: bool) -> str | None:
         shown = _cased(token, name if lower in ("month", "day") else name[:3])
         return shown.ljust(9) if fill and lower in ("month", "day") else shown
     if lower in ("am", "pm", "a.m.", "p.m."):
-        letter = "pm" if m.us // HOUR_US % 24 >= 12 else "am"
+        letter = "pm" if m.us >= 0 and m.us // HOUR_US % 24 >= 12 else "am"
         text = f"{letter[0]}.{letter[1]}." if "." in lower else letter
         return text if token[0].islower() else text.upper()
     if lower in ("ad", "bc", "a.d.", "b.c."):
         letter = "ad" if m.year > 0 else "bc"
         text = f"{letter[0]}.{letter[1]}." if "." in lower else letter
         return text if token[0].islower() else text.upper()
+    if lower == "rm" and not m.month:
+        return ""
     if lower == "rm":
         roman = _ROMAN[m.month - 1].ljust(4) if fill else _ROMAN[m.month - 1]
         return roman.lower() if token[0].islower() else roman
@@ -177,7 +205,7 @@ def _timestamptz_to_char(context: Any, us: int, template: str) -> str | None:
 
 
 def _interval_to_char(span: Interval, template: str) -> str | None:
-    return format_moment(_of_interval(span), template) if template else None
+    return format_moment(_of_interval(span), template) if template and not is_infinite(span) else None
 
 
 # --- reading ---
@@ -187,6 +215,10 @@ _WIDTHS: Final = {
     "yy": 2, "y": 1, "mm": 2, "dd": 2, "ddd": 3, "d": 1, "id": 1, "q": 1, "j": 7, "cc": 2, "tzm": 2, "ww": 2, "w": 1,
     "ff1": 1, "ff2": 2, "ff3": 3, "ff4": 4, "ff5": 5, "ff6": 6, "iw": 2, "iyyy": 4,
 }  # fmt: skip
+
+
+# 'VIII' is to be tried before 'VII' and that before 'VI': December first does it.
+_ROMAN_LONGEST_FIRST: Final = tuple(reversed(_ROMAN))
 
 
 class _Read:
@@ -239,7 +271,7 @@ class _Read:
 
 def _read(text: str, template: str) -> _Read:
     reader = _Read(text)
-    tokens = [t for t in _tokens(template) if t.lower() not in ("fm", "th")]
+    tokens = [t for t in _tokens(template) if t.lower() not in ("fm", "tm")]
     for at, token in enumerate(tokens):
         lower = token.lower()
         if lower == "fx":
@@ -262,8 +294,18 @@ def _read(text: str, template: str) -> _Read:
             if found is not None:
                 reader.fields["tzh"] = int(found[1])
                 reader.at = found.end(1) if lower == "tzh" else found.end()
-        elif lower in ("tz", "rm", "y,yyy"):
-            raise not_supported(f'"{token}" in to_timestamp and to_date is not supported')
+        elif lower == "th":
+            reader.at += 2
+        elif lower == "rm":
+            reader.fields["mm"] = 12 - reader.word(token, _ROMAN_LONGEST_FIRST, False) + 1
+        elif lower == "y,yyy":
+            found = re.compile(r"\s*(\d+),(\d{3})").match(text, reader.at)
+            if found is None:
+                raise SqlError(Code.invalid_datetime_format, 'invalid input string for "Y,YYY"')
+            reader.fields["yyyy"] = int(found[1]) * 1000 + int(found[2])
+            reader.at = found.end()
+        elif lower == "tz":
+            raise not_supported('formatting field "TZ" is only supported in to_char')
         else:
             _skip(reader, token)
     return reader
@@ -287,7 +329,10 @@ def _out_of_range(text: str) -> SqlError:
 
 def _day_and_time(text: str, template: str) -> tuple[int, int, int | None]:
     fields = _read(text, template).fields
-    year = 1
+    if "iyyy" in fields or "iw" in fields:
+        day = days_from_iso_week(fields.get("iyyy", 0), fields.get("iw", 1)) + fields.get("id", 1) - 1
+        return day, *_time_of_day(fields, text)
+    year = 0
     if "yyyy" in fields:
         year = fields["yyyy"]
     elif "yy" in fields or "yyy" in fields or "y" in fields:
@@ -295,21 +340,30 @@ def _day_and_time(text: str, template: str) -> tuple[int, int, int | None]:
         year = short + (
             2000 if short < 70 else 1900 if short < 100 else 0 if short > 999 else 1000 if short >= 520 else 2000
         )
-    if fields.get("era") == 2:
+    if fields.get("era") == 2 and year:
         year = 1 - year
     month, day = fields.get("mm", 1), fields.get("dd", 1)
-    if not any(name in fields for name in ("yyyy", "yy", "yyy", "y", "mm", "dd", "ddd", "j")):
-        year = 0
+    if "cc" in fields and not any(name in fields for name in ("yyyy", "yy", "yyy", "y")):
+        year = (fields["cc"] - 1) * 100 + 1
     if not 1 <= month <= 12 or not 1 <= day <= days_in_month(year, month):
         raise _out_of_range(text)
     days = days_from_civil(year, month, day)
     if "ddd" in fields:
         days = days_from_civil(year, 1, 1) + fields["ddd"] - 1
+    if "ww" in fields and "ddd" not in fields:
+        days = days_from_civil(year, 1, 1) + (fields["ww"] - 1) * 7
+    if "w" in fields and "dd" not in fields:
+        days = days_from_civil(year, month, 1) + (fields["w"] - 1) * 7
     if "j" in fields:
         days = fields["j"] - 2451545
+    return days, *_time_of_day(fields, text)
+
+
+def _time_of_day(fields: dict[str, int], text: str) -> tuple[int, int | None]:
+    """(microseconds of the day, seconds east of UTC or None)"""
     hour = fields.get("hh24", fields.get("hh12", fields.get("hh", 0)))
     if "meridiem" in fields or "hh12" in fields or "hh" in fields:
-        if not 1 <= hour <= 12 and ("hh12" in fields or "hh" in fields):
+        if not 1 <= hour <= 12:
             raise SqlError(
                 Code.invalid_datetime_format,
                 f'hour "{hour}" is invalid for the 12-hour clock',
@@ -323,7 +377,21 @@ def _day_and_time(text: str, template: str) -> tuple[int, int, int | None]:
     zone = fields.get("tzh")
     if zone is not None:
         zone = zone * 3600 + (fields.get("tzm", 0) * 60 if zone >= 0 else -fields.get("tzm", 0) * 60)
-    return days, seconds * SECOND_US + fields.get("fraction", 0), zone
+    return seconds * SECOND_US + fields.get("fraction", 0), zone
+
+
+def moment_of_template(text: str, template: str) -> tuple[Type, Any]:
+    """What a text is by a template: a date, a time or both, with or without a zone, as the template has them."""
+    lower = template.lower()
+    day, us, zone = _day_and_time(text, template)
+    has_date = any(part in lower for part in ("y", "mm", "mon", "dd", "ddd", "j"))
+    has_time = any(part in lower for part in ("hh", "mi", "ss", "us", "ms", "ff"))
+    if has_date and has_time:
+        local = day * DAY_US + us
+        return (TIMESTAMP, local) if zone is None else (TIMESTAMPTZ, local - zone * SECOND_US)
+    if has_date:
+        return DATE, day
+    return (TIME, us) if zone is None else (TIMETZ, (us, -zone))
 
 
 def _to_date(text: str, template: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tausql.protocol.errors import SqlError
 from tausql.protocol.keys import prefix_end
 from tausql.protocol.storage import Scan
 from tausql.sql.access import Transaction
@@ -16,7 +17,7 @@ from tausql.sql.catalogue.descriptors import Index, IndexState, Snapshot, Table
 from tausql.sql.catalogue.store import CatalogueWriter
 from tausql.sql.catalogue.system import JobRecord
 from tausql.sql.jobs.rows import finished, held, renewed, write_job
-from tausql.sql.tables import AccessCache, TableAccess
+from tausql.sql.tables import KEY_BYTES_MAX, AccessCache, TableAccess, check_key
 
 DUPLICATE = "Found duplicate key while validating index for UCVs"
 
@@ -51,8 +52,9 @@ async def build_step(
     ).next_page()
     if not page:
         return await _end(transaction, snapshot, table, index, current, IndexState.ready, now)
-    if not await _write_entries(transaction, path, index, page):
-        return await _end(transaction, snapshot, table, index, current, IndexState.failed, now)
+    wrong = await _write_entries(transaction, path, index, page)
+    if wrong:
+        return await _end(transaction, snapshot, table, index, current, IndexState.failed, now, wrong)
     moved = msgspec.structs.replace(renewed(current, now), progress=page[-1][0] + b"\x00")
     write_job(transaction, snapshot.cluster, moved)
     return moved
@@ -60,25 +62,31 @@ async def build_step(
 
 async def _write_entries(
     transaction: Transaction, path: TableAccess, index: Index, page: list[tuple[bytes, bytes]]
-) -> bool:
-    """False: two rows want the same entry of a unique index. Nothing has been written then."""
+) -> str:
+    """Why the index cannot be built: two rows want the same entry of a unique one, an expression fails for a row, a key
+    is too large. Nothing has been written then. Else ""."""
     table = path.table
+    access = path.index_access(index)
     entries: dict[bytes, bytes] = {}
     for row_key, value in page:
-        entry, row = path.index_entry(index, path.decode(value), row_key)
-        if entries.setdefault(entry, row) != row:
-            return False
-    there = await transaction.get(table.oid, list(entries))
-    if index.unique and any(
-        old is not None and old != row for old, row in zip(there, entries.values(), strict=True)
-    ):
-        return False
+        datums = path.decode(value)
+        try:
+            entry = access.entry(datums, row_key)
+            if entry is not None and len(entry) > KEY_BYTES_MAX:
+                check_key(access.values(datums))
+        except SqlError as error:
+            return error.message
+        if entry is not None and entries.setdefault(entry, row_key) != row_key:
+            return DUPLICATE
+    there = await transaction.get(table.oid, list(entries)) if entries else []
+    if index.unique and any(old is not None and old != row for old, row in zip(there, entries.values(), strict=True)):
+        return DUPLICATE
     for row_key, _ in page:
         transaction.share_row(table.oid, row_key)
     for (entry, row), old in zip(entries.items(), there, strict=True):
         if old != row:
             transaction.put_entry(table.oid, entry, row, index.unique)
-    return True
+    return ""
 
 
 async def _end(
@@ -89,13 +97,13 @@ async def _end(
     job: JobRecord,
     state: IndexState,
     now: int,
+    wrong: str = "",
 ) -> JobRecord:
     """The schema change that makes the index readable, or marks it failed (it stays maintained until it is dropped)."""
     indexes = tuple(
         msgspec.structs.replace(other, state=state) if other.oid == index.oid else other for other in table.indexes
     )
     CatalogueWriter(transaction, snapshot).replace_table(msgspec.structs.replace(table, indexes=indexes))
-    failed = state is IndexState.failed
-    ended = finished(job, "failed" if failed else "completed", DUPLICATE if failed else "", now)
+    ended = finished(job, "failed" if state is IndexState.failed else "completed", wrong, now)
     write_job(transaction, snapshot.cluster, ended)
     return ended

@@ -12,9 +12,7 @@ from tausql.sql.catalogue.system import JobRecord
 from tausql.sql.jobs.rows import finished, held, renewed, write_job
 
 
-async def removal_step(
-    transaction: Transaction, snapshot: Snapshot, job: JobRecord, now: int
-) -> JobRecord | None:
+async def removal_step(transaction: Transaction, snapshot: Snapshot, job: JobRecord, now: int) -> JobRecord | None:
     """One batch. Same answers as `build_step`. Nobody can reach these keys any more: no conflicts, no versions."""
     current = await held(transaction, snapshot.cluster, job)
     if current is None:

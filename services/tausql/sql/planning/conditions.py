@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tausql.protocol.storage import Comparison
 from tausql.sql.binding.bound import Relation, SubqueryBinding
@@ -27,10 +28,12 @@ from tausql.sql.expressions.nodes import (
     Subquery,
     walk,
 )
-from tausql.sql.planning.compiling import Layout, Planner
+
+if TYPE_CHECKING:
+    from tausql.sql.planning.compiling import Layout, Planner
 
 # Types whose values compare with each other as their keys do.
-_FAMILIES: Final = {
+FAMILIES: Final = {
     **dict.fromkeys((20, 21, 23), "integer"),
     26: "oid",
     **dict.fromkeys((25, 1043, 19), "text"),
@@ -44,6 +47,8 @@ _FAMILIES: Final = {
     1700: "numeric",
     2950: "uuid",
 }
+EXPRESSIONS: Final = 1 << 20  # above every column's position
+
 _MIRRORED: Final = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<=", "<>": "<>"}
 _COMPARISONS: Final = {
     "=": Comparison.equal,
@@ -122,17 +127,31 @@ class ColumnTest:
 
 
 def column_test(
-    condition: Condition, relation: Relation, table: Table, subqueries: Sequence[SubqueryBinding]
+    condition: Condition,
+    relation: Relation,
+    table: Table,
+    subqueries: Sequence[SubqueryBinding],
+    expressions: Sequence[Expr] = (),
 ) -> ColumnTest | None:
-    """The condition as a test of a column of this table, None where it has another form."""
+    """The condition as a test of a column of this table, or of one of `expressions` (over slots by position), whose
+    positions then begin at EXPRESSIONS; None where it has another form."""
     expr = condition.expr
+
+    def place(side: Expr) -> int | None:
+        position = _column_of(side, relation)
+        if position is None:
+            for at, indexed in enumerate(expressions):
+                if same(side, indexed, relation.base):
+                    return EXPRESSIONS + at
+        return position
+
     found: tuple[str, Expr, tuple[Expr, ...], bool] | None = None
     if isinstance(expr, FunctionCall) and len(expr.args) == 2 and expr.function.name in _MIRRORED:
         left, right = expr.args
         name = expr.function.name
-        if _column_of(left, relation) is not None:
+        if place(left) is not None:
             found = (name, left, (right,), False)
-        elif _column_of(right, relation) is not None:
+        elif place(right) is not None:
             found = (_MIRRORED[name], right, (left,), False)
     elif isinstance(expr, InList) and not expr.negated:
         found = ("in", expr.arg, expr.items, False)
@@ -152,10 +171,11 @@ def column_test(
     if found is None:
         return None
     operator, column, values, array = found
-    position = _column_of(column, relation)
-    if position is None or position >= len(table.columns):
+    position = place(column)
+    if position is None or len(table.columns) <= position < EXPRESSIONS:
         return None
-    family = _FAMILIES.get(table.columns[position].type_oid, "")
+    type_oid = column.type.oid if position >= EXPRESSIONS else table.columns[position].type_oid
+    family = FAMILIES.get(type_oid, "")
     if values and not _same_family(expr, column, values, family, array):
         return None
     slots: frozenset[int] = frozenset()
@@ -166,6 +186,26 @@ def column_test(
     if not isinstance(expr, Subquery) and any(_unfit(value) for value in values):
         return None
     return ColumnTest(condition, position, operator, values, slots, family, array)
+
+
+def same(one: Expr, other: Expr, base: int) -> bool:
+    """Whether an expression of a query says what one over a table's own columns says; `base`: the table's slots."""
+    if isinstance(one, Slot) and isinstance(other, Slot):
+        return one.slot == other.slot + base
+    if type(one) is not type(other) or one.type is not other.type:
+        return False
+    for field in dataclasses.fields(one):
+        if not _same_part(getattr(one, field.name), getattr(other, field.name), base):
+            return False
+    return True
+
+
+def _same_part(one: Any, other: Any, base: int) -> bool:
+    if isinstance(one, Expr) and isinstance(other, Expr):
+        return same(one, other, base)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(_same_part(a, b, base) for a, b in zip(one, other, strict=True))
+    return bool(one is other or one == other)
 
 
 def _is_list_of_keys(expr: Subquery, subqueries: Sequence[SubqueryBinding]) -> bool:
@@ -199,13 +239,13 @@ def _column_of(expr: Expr, relation: Relation) -> int | None:
 
 
 def _same_family(expr: Expr, column: Expr, values: tuple[Expr, ...], family: str, array: bool) -> bool:
-    if not family or _FAMILIES.get(column.type.oid) != family:
+    if not family or FAMILIES.get(column.type.oid) != family:
         return False
     if isinstance(expr, Subquery):
-        return _FAMILIES.get(expr.columns[0].type.oid) == family
+        return FAMILIES.get(expr.columns[0].type.oid) == family
     if array:
-        return _FAMILIES.get(values[0].type.element_oid) == family
-    return all(_FAMILIES.get(value.type.oid) == family for value in values)
+        return FAMILIES.get(values[0].type.element_oid) == family
+    return all(FAMILIES.get(value.type.oid) == family for value in values)
 
 
 def equality_sides(expr: Expr) -> tuple[Expr, Expr] | None:
@@ -215,5 +255,5 @@ def equality_sides(expr: Expr) -> tuple[Expr, Expr] | None:
     left, right = expr.args
     if left.type is right.type:
         return left, right
-    a, b = _FAMILIES.get(left.type.oid), _FAMILIES.get(right.type.oid)
+    a, b = FAMILIES.get(left.type.oid), FAMILIES.get(right.type.oid)
     return (left, right) if a is not None and a == b else None

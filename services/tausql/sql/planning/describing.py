@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from tausql.sql.expressions.nodes import (
     AggregateCall,
@@ -23,9 +24,12 @@ from tausql.sql.expressions.nodes import (
 )
 from tausql.sql.types.session_format import SessionFormat
 
+NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
-def describe(expr: Expr) -> str:
-    return _Describer(lambda slot: slot.name or f"column{slot.slot + 1}").text(expr)
+
+def describe(expr: Expr, names: Mapping[int, str] = NO_NAMES) -> str:
+    """`names`: what slots are called where their own name would not do."""
+    return _Describer(lambda slot: names.get(slot.slot) or slot.name or f"column{slot.slot + 1}").text(expr)
 
 
 class _Describer:

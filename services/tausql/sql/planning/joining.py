@@ -7,13 +7,12 @@ hashed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from tausql.protocol.errors import not_supported
 from tausql.sql.binding.bound import (
-    Cte,
     CteSource,
     FunctionSource,
     Join,
@@ -23,25 +22,42 @@ from tausql.sql.binding.bound import (
     SystemSource,
     TableSource,
 )
-from tausql.sql.binding.slots import query_uses_outer, remapped, slots_of
+from tausql.sql.binding.slots import slots_of
+from tausql.sql.execution.checked_joins import CheckedJoin
 from tausql.sql.execution.joins import FunctionJoin, HashJoin, IndexJoin, LateralJoin, NestedLoop
-from tausql.sql.execution.rows import Filter, FunctionRead
-from tausql.sql.execution.run import Node, Row
-from tausql.sql.execution.scans import CteRead, OneRow, SystemRead
-from tausql.sql.execution.sets import RecursiveUnion, row_key
-from tausql.sql.expressions.compiler import compile_expr, compile_set
-from tausql.sql.expressions.context import Context
-from tausql.sql.expressions.nodes import And, Expr, SetReturningCall
-from tausql.sql.planning.compiling import IDENTITY, Layout, Planner
-from tausql.sql.planning.conditions import Condition, condition, equality_sides
-from tausql.sql.planning.describing import describe
-from tausql.sql.planning.paths import OrderWish, Path, TableRead, best_path, pushable, read_table, tests_of
+from tausql.sql.execution.merging import MergeJoin
+from tausql.sql.execution.rows import Filter
+from tausql.sql.execution.run import Node
+from tausql.sql.execution.scans import OneRow, SystemRead
+from tausql.sql.expressions.nodes import And, Expr
+from tausql.sql.planning.compiling import IDENTITY, Layout, Planner, Predicate
+from tausql.sql.planning.conditions import ColumnTest, Condition, condition, equality_sides
+from tausql.sql.planning.join_order import (
+    EXHAUSTIVE_MAX,
+    MERGE_COST,
+    PAIR_COST,
+    JoinOrder,
+    equality_part,
+    hash_join_cost,
+    index_join_cost,
+    relations_of,
+    rows_left,
+)
+from tausql.sql.planning.merging import merge_sides
+from tausql.sql.planning.paths import OrderWish, Path, TableRead, best_path, is_pushed, read_table, tests_of
+from tausql.sql.planning.relations import (
+    cte_read,
+    dependencies,
+    dependencies_of,
+    function_read,
+    join_key,
+    slots_range,
+    tested_above,
+    tree_slots,
+)
+from tausql.sql.planning.selectivity import EQUALITY, OTHER, TABLE_ROWS
 from tausql.sql.planning.semijoins import SemiJoin, semi_join
-from tausql.sql.types.ordering import hash_key, is_identity_key
-
-INDEX_JOIN_ROWS: Final = 3000.0  # outer rows up to which an index join beats hashing a whole table
-EQUALITY_PART: Final = 0.005
-OTHER_PART: Final = 1 / 3
+from tausql.sql.planning.system_reads import looked_up
 
 NO_SLOTS: Final[frozenset[int]] = frozenset()
 
@@ -70,8 +86,10 @@ class FromPlanner:
     needed: frozenset[int] | None
     keyed: frozenset[int]  # bases of relations
     wish: OrderWish | None
+    relations: list[Relation] = field(default_factory=list)  # of the whole block, once it is planned
 
     def plan(self, tree: JoinTree, where: Sequence[Expr]) -> Joined:
+        self.relations = relations_of(tree)
         semis = [(expr, semi_join(expr, self.planner.subqueries)) for expr in where]
         if self.needed is not None:
             self.needed = self.needed.union(
@@ -91,12 +109,13 @@ class FromPlanner:
         """Rows of `joined` that have a match, or have none; their layout stays."""
         conditions = [condition(expr, self.planner.subqueries) for expr in semi.conditions]
         inner = FromPlanner(self.planner, NO_SLOTS.union(*(one.slots for one in conditions)), frozenset(), None)
+        inner.relations = [*relations_of(semi.tree), *self.relations]
         kind = "anti" if semi.anti else "semi"
         path = inner._index_path(joined, semi.tree, conditions)
         made, _ = inner._join(joined, semi.tree, path, conditions, kind)
         rows = max(1.0, joined.rows / 2)
         made.node.rows = rows
-        return Joined(made.node, joined.layout, joined.width, rows, joined.ordered)
+        return Joined(made.node, joined.layout, joined.width, rows, made.ordered)
 
     def _tree(
         self, tree: JoinTree, conditions: list[Condition], wish: OrderWish | None
@@ -130,25 +149,33 @@ class FromPlanner:
             access = self.planner.access(source.table)
             local = [one for one in conditions if one.slots <= own]
             tests = tests_of(self.planner, relation, access, local)
-            path = best_path(relation, access, tests, NO_SLOTS, wish)
+            path = best_path(
+                self.planner, relation, access, tests, NO_SLOTS, wish, local, self._wanted(tests, conditions)
+            )
             read = self._read(relation, path, tests, IDENTITY, conditions)
             left = [one for one in conditions if one not in read.done]
-            joined = Joined(read.node, read.layout, read.width, path.rows, path.ordered and wish is not None)
+            joined = Joined(read.node, read.layout, read.width, read.rows, path.ordered and wish is not None)
             return self._local(joined, left)
         node = self._source(relation)
         layout = {relation.base + at: at for at in range(relation.width)}
         return self._local(Joined(node, layout, relation.width, node.rows), list(conditions))
 
     def _read(
-        self, relation: Relation, path: Path, tests: Sequence[Any], left: Layout, conditions: Sequence[Condition]
+        self, relation: Relation, path: Path, tests: Sequence[ColumnTest], left: Layout, conditions: Sequence[Condition]
     ) -> TableRead:
         needed = self.needed
         if needed is not None:
-            pushed = (test.condition for test in tests if test.slots <= frozenset(left) and pushable(test))
+            pushed = (test.condition for test in tests if is_pushed(test, path, left))
             consumed = [*path.used, *pushed]
-            rest = [one.slots for one in conditions if one not in consumed]
-            needed = needed.union(*rest)
+            needed = needed.union(*(one.slots for one in conditions if one not in consumed))
         return read_table(self.planner, relation, path, tests, left, needed, relation.base in self.keyed)
+
+    def _wanted(self, tests: Sequence[ColumnTest], conditions: Sequence[Condition]) -> frozenset[int] | None:
+        """Slots that are used whichever way a table is read."""
+        if self.needed is None:
+            return None
+        tested = [test.condition for test in tests]
+        return self.needed.union(*(one.slots for one in conditions if one not in tested))
 
     def _local(self, joined: Joined, conditions: list[Condition]) -> tuple[Joined, list[Condition]]:
         """Tests what can be tested here."""
@@ -159,12 +186,14 @@ class FromPlanner:
     def filtered(self, joined: Joined, conditions: Sequence[Condition]) -> Joined:
         if not conditions:
             return joined
+        if isinstance(joined.node, SystemRead):
+            joined.node = looked_up(self.planner, joined.node, conditions, joined.layout)
         exprs = [one.expr for one in sorted(conditions, key=lambda one: not one.pure)]
         predicate = self.planner.predicate(exprs, joined.layout)
         assert predicate is not None
         subplans = self.planner.subplans(exprs, joined.layout)
-        rows = max(1.0, joined.rows * OTHER_PART ** len(conditions))
-        text = describe(exprs[0] if len(exprs) == 1 else And(args=tuple(exprs)))
+        rows = max(1.0, joined.rows * OTHER ** len(conditions))
+        text = self.planner.describe(exprs[0] if len(exprs) == 1 else And(args=tuple(exprs)))
         node = Filter(rows, joined.node, predicate, subplans, text)
         return Joined(node, joined.layout, joined.width, rows, joined.ordered)
 
@@ -193,16 +222,37 @@ class FromPlanner:
     def _inner(
         self, items: list[JoinTree], conditions: list[Condition], wish: OrderWish | None
     ) -> tuple[Joined, list[Condition]]:
-        waiting = list(items)
-        first = self._first(waiting, conditions, wish)
+        waiting = self._ordered(items, conditions, wish)
+        planned = len(items) > 1 and waiting is not None
+        if waiting is None:
+            waiting = list(items)
+            first = self._first(waiting, conditions, wish)
+        else:
+            first = waiting[0]
         waiting.remove(first)
         wish = wish if len(items) == 1 or _owns_order(first, wish) else None
         joined, conditions = self._tree(first, conditions, wish)
         while waiting:
-            item, index_read = self._next(joined, waiting, conditions)
+            if planned:
+                item = waiting[0]
+                path = self._index_path(joined, item, conditions)
+            else:
+                item, path = self._next(joined, waiting, conditions)
             waiting.remove(item)
-            joined, conditions = self._join(joined, item, index_read, conditions)
+            joined, conditions = self._join(joined, item, path, conditions)
         return joined, conditions
+
+    def _ordered(
+        self, items: list[JoinTree], conditions: list[Condition], wish: OrderWish | None
+    ) -> list[JoinTree] | None:
+        """The cheapest order; None where it is found step by step: many relations, dependent ones, or an ORDER BY
+        with a LIMIT that one of them may give."""
+        if not 1 < len(items) <= EXHAUSTIVE_MAX or any(dependencies(item, self.planner) for item in items):
+            return None
+        if wish is not None and wish.limited and any(_owns_order(item, wish) for item in items):
+            return None
+        order = JoinOrder(self.planner, items, conditions, self.needed).order()
+        return [items[at] for at in order]
 
     def _first(self, items: Sequence[JoinTree], conditions: Sequence[Condition], wish: OrderWish | None) -> JoinTree:
         """The item with the fewest rows by its own conditions, among those that depend on no other."""
@@ -222,11 +272,12 @@ class FromPlanner:
             access = self.planner.access(item.source.table)
             local = [one for one in conditions if one.slots <= slots_range(item)]
             tests = tests_of(self.planner, item, access, local)
-            return best_path(item, access, tests, NO_SLOTS, None).rows
+            path = best_path(self.planner, item, access, tests, NO_SLOTS, None, local, self.needed)
+            return rows_left(path, tests, [one for one in local if one.slots])
         if isinstance(item, Relation):
             return 100.0
         local_count = sum(1 for one in conditions if one.slots and one.slots <= tree_slots(item))
-        return max(1.0, 10_000.0 * OTHER_PART**local_count)
+        return max(1.0, TABLE_ROWS * OTHER**local_count)
 
     def _next(
         self, joined: Joined, waiting: Sequence[JoinTree], conditions: Sequence[Condition]
@@ -237,17 +288,10 @@ class FromPlanner:
             if not dependencies(item, self.planner) <= joined.slots:
                 continue
             path = self._index_path(joined, item, conditions)
-            connected = any(
-                one.slots & joined.slots
-                and one.slots & tree_slots(item)
-                and one.slots <= joined.slots | tree_slots(item)
-                for one in conditions
-            )
-            matches = (
-                path.rows
-                if path is not None
-                else self._estimate(item, conditions) * (EQUALITY_PART if connected else 1)
-            )
+            slots = tree_slots(item)
+            between = [one for one in conditions if one.slots & joined.slots and one.slots & slots]
+            connected = any(one.slots <= joined.slots | slots for one in between)
+            matches = self._estimate(item, conditions) * (EQUALITY if connected else 1) if path is None else path.rows
             rank = (not connected, matches)
             if best is None or rank < best[0]:
                 best = (rank, item, path)
@@ -256,18 +300,28 @@ class FromPlanner:
         return best[1], best[2]
 
     def _index_path(self, joined: Joined, item: JoinTree, conditions: Sequence[Condition]) -> Path | None:
+        """How an index finds the item's rows from those joined, where that is better than to hash them."""
+        off = self.planner.disabled
         if not isinstance(item, Relation) or not isinstance(item.source, TableSource):
+            return None
+        if "nestloop" in off or "batched_nestloop" in off:
             return None
         access = self.planner.access(item.source.table)
         available = joined.slots
         own = slots_range(item)
-        tests = tests_of(self.planner, item, access, [one for one in conditions if one.slots <= own | available])
-        path = best_path(item, access, tests, available, None)
-        if not path.slots or not any(test.slots for test in path.equal):
+        known = [one for one in conditions if one.slots <= own | available]
+        tests = tests_of(self.planner, item, access, known)
+        wanted = self._wanted(tests, conditions)
+        path = best_path(self.planner, item, access, tests, available, None, known, wanted)
+        if not any(test.slots for test in path.equal):
             return None
-        alone = best_path(item, access, tests, NO_SLOTS, None)
-        worth = joined.rows <= INDEX_JOIN_ROWS and joined.rows * path.cost <= alone.cost * 20
-        return path if worth or joined.rows * path.cost <= alone.cost else None
+        local = [one for one in known if one.slots <= own]
+        alone = best_path(self.planner, item, access, tests, NO_SLOTS, None, local, wanted)
+        hashed = alone.cost + hash_join_cost(joined.rows, alone.rows)
+        if "hashjoin" in off:
+            pairs = joined.rows * alone.rows * PAIR_COST
+            hashed = alone.cost + (pairs if "mergejoin" in off else (joined.rows + alone.rows) * MERGE_COST)
+        return path if index_join_cost(joined.rows, path) <= hashed else None
 
     def _join(
         self, joined: Joined, item: JoinTree, path: Path | None, conditions: list[Condition], kind: str = "inner",
@@ -291,10 +345,10 @@ class FromPlanner:
         read = self._read(item, path, tests, joined.layout, conditions)
         layout = combined(joined, read.layout)
         residual, rest = split_conditions(conditions, frozenset(layout), read.done, kind)
-        rows = max(1.0, joined.rows * path.rows)
+        rows = max(1.0, joined.rows * read.rows * OTHER ** len(residual))
         node = IndexJoin(
             rows, kind, joined.node, read.node, read.width,
-            self.planner.predicate([one.expr for one in residual], layout), text_of(residual),
+            *self._passes(residual, layout),
         )  # fmt: skip
         return self._after(Joined(node, layout, joined.width + read.width, rows, joined.ordered), rest, kind)
 
@@ -306,7 +360,7 @@ class FromPlanner:
         layout = combined(joined, own)
         residual, rest = split_conditions(conditions, frozenset(layout), [], kind)
         passes = self.planner.predicate([one.expr for one in residual], layout)
-        text = text_of(residual)
+        text = self.planner.describe_all([one.expr for one in residual])
         rows = joined.rows * 10
         node: Node
         if isinstance(source, FunctionSource):
@@ -342,17 +396,39 @@ class FromPlanner:
         passes = self.planner.predicate([one.expr for one in residual], layout)
         width = left.width + right.width
         node: Node
-        if keys:
-            rows = max(1.0, left.rows * right.rows * EQUALITY_PART)
-            text = " AND ".join(f"({describe(a)} = {describe(b)})" for a, b in keys)
+        rows = left.rows * right.rows * OTHER ** len(residual)
+        for one in usable:
+            if one not in residual:
+                rows *= equality_part(self.planner, self.relations, one.expr)
+        rows = max(1.0, left.rows if kind != "inner" else 1.0, rows)
+        text = " AND ".join(f"({self.planner.describe(a)} = {self.planner.describe(b)})" for a, b in keys)
+        merged = None
+        if keys and kind != "full":
+            merged = merge_sides(
+                self.planner, left.node, left.layout, right.node, right.layout, keys, min(left.rows, right.rows),
+                min(left.width, right.width),
+            )  # fmt: skip
+        if merged is not None:
+            order, first, second = merged
+            node = MergeJoin(
+                rows, kind, first, second, right.width, join_key([a for a, _ in order], left.layout),
+                join_key([b for _, b in order], right.layout), *self._passes(residual, layout), text,
+            )  # fmt: skip
+            left = Joined(left.node, left.layout, left.width, left.rows, left.ordered and first is left.node)
+        elif keys and ("hashjoin" not in self.planner.disabled or kind == "full"):
             node = HashJoin(
                 rows, kind, left.node, right.node, right.width, left.width,
                 join_key([a for a, _ in keys], left.layout), join_key([b for _, b in keys], right.layout), passes, text,
             )  # fmt: skip
         else:
-            rows = max(1.0, left.rows * right.rows * (OTHER_PART if residual else 1))
-            node = NestedLoop(rows, kind, left.node, right.node, right.width, left.width, passes, text_of(residual))
+            rows = max(1.0, left.rows * right.rows * (OTHER if usable else 1))
+            node = NestedLoop(rows, kind, left.node, right.node, right.width, left.width, *self._passes(usable, layout))
         return self._after(Joined(node, layout, width, rows, left.ordered), rest, kind)
+
+    def _passes(self, conditions: Sequence[Condition], layout: Layout) -> tuple[Predicate | None, str]:
+        """A join's residual condition, and its text."""
+        exprs = [one.expr for one in conditions]
+        return self.planner.predicate(exprs, layout), self.planner.describe_all(exprs)
 
     def _hash_sides(self, one: Condition, left: frozenset[int], right: frozenset[int]) -> tuple[Expr, Expr] | None:
         sides = equality_sides(one.expr) if one.pure else None
@@ -384,7 +460,7 @@ class FromPlanner:
         conditions = [one for one in conditions if one not in pushed or one in unused]
         inside, on = self._inside(tree, on)
         if any(not one.pure for one in on):
-            raise not_supported("subqueries in the ON clause of an outer join are not supported")
+            return self._checked(left, tree, inside, on, conditions)
         if tree.kind == "left":
             path = self._index_path(left, tree.right, [*on, *inside])
             if path is not None or dependencies_of(tree.right, self.planner):
@@ -392,8 +468,49 @@ class FromPlanner:
                 return self._local(joined, conditions)
         right, missed = self._tree(tree.right, inside, None)
         right = self.filtered(right, missed)
+        if tree.kind == "full" and not conditions:
+            self._check_full(on, left, right)
         joined, _ = self._hash_or_loop(left, right, on, tree.kind)
         return self._local(joined, conditions)
+
+    def _checked(
+        self, left: Joined, tree: Join, inside: list[Condition], on: list[Condition], conditions: list[Condition]
+    ) -> tuple[Joined, list[Condition]]:
+        """An outer join whose ON clause has subqueries, or what may be evaluated only once for a pair."""
+        if dependencies_of(tree.right, self.planner):
+            raise not_supported("a subquery in the ON clause of a LATERAL join is not supported")
+        right, missed = self._tree(tree.right, inside, None)
+        right = self.filtered(right, missed)
+        keys: list[tuple[Expr, Expr]] = []
+        rest: list[Condition] = []
+        for one in sorted(on, key=lambda one: not one.pure):
+            sides = self._hash_sides(one, left.slots, right.slots)
+            if sides is None:
+                rest.append(one)
+            else:
+                keys.append(sides)
+        if tree.kind == "full" and not conditions:
+            self._check_full(on, left, right)
+        layout = combined(left, right.layout)
+        exprs = [one.expr for one in rest]
+        passes = self.planner.predicate(exprs, layout)
+        assert passes is not None
+        hashed = None
+        if keys:
+            hashed = join_key([a for a, _ in keys], left.layout), join_key([b for _, b in keys], right.layout)
+        node = CheckedJoin(
+            max(left.rows, right.rows), tree.kind, left.node, right.node, right.width, left.width, hashed, passes,
+            self.planner.subplans(exprs, layout), self.planner.describe_all(exprs),
+        )  # fmt: skip
+        return self._local(Joined(node, layout, left.width + right.width, node.rows), conditions)
+
+    def _check_full(self, on: Sequence[Condition], left: Joined, right: Joined) -> None:
+        """A full join goes by an equality of its two sides, unless its condition looks at neither. (PostgreSQL takes
+        others where WHERE makes the join a simpler one; here any will do then.)"""
+        if not any(one.slots for one in on):
+            return
+        if not any(self._hash_sides(one, left.slots, right.slots) for one in on):
+            raise not_supported("FULL JOIN is only supported with merge-joinable or hash-joinable join conditions")
 
     def _own(self, joined: Joined, unused: Sequence[Condition], given: Sequence[Condition]) -> Joined:
         """Tests what a side's own inner joins left untested (`ON false` reads no column) before that side is joined:
@@ -429,124 +546,9 @@ def combined(left: Joined, right: Layout) -> Layout:
     return {**left.layout, **{slot: place + left.width for slot, place in right.items()}}
 
 
-def tested_above(one: Condition, tree: JoinTree) -> bool:
-    """Whether a condition may be tested above the read of its table: it needs several, or an outer join is between."""
-    if isinstance(tree, Relation):
-        return False
-    if tree.kind != "inner":
-        return True
-    return any(
-        tested_above(one, side) or not one.slots <= tree_slots(side)
-        for side in (tree.left, tree.right)
-        if one.slots & tree_slots(side)
-    )
-
-
-def text_of(conditions: Sequence[Condition]) -> str:
-    return " AND ".join(describe(one.expr) for one in conditions)
-
-
-def slots_range(relation: Relation) -> frozenset[int]:
-    return frozenset(range(relation.base, relation.base + relation.width))
-
-
-def tree_slots(tree: JoinTree) -> frozenset[int]:
-    if isinstance(tree, Relation):
-        return slots_range(tree)
-    return tree_slots(tree.left) | tree_slots(tree.right)
-
-
-def dependencies(item: JoinTree, planner: Planner) -> frozenset[int]:
-    """Virtual slots of other relations that a lateral item, or a join with one inside, refers to."""
-    return dependencies_of(item, planner) - tree_slots(item)
-
-
-def dependencies_of(item: JoinTree, planner: Planner) -> frozenset[int]:
-    if isinstance(item, Join):
-        return dependencies_of(item.left, planner) | (dependencies_of(item.right, planner) - tree_slots(item))
-    source = item.source
-    exprs: Sequence[Expr] = ()
-    if isinstance(source, QuerySource):
-        exprs = source.correlations
-    elif isinstance(source, FunctionSource):
-        exprs = source.calls
-    return frozenset().union(*(slots_of(expr, planner.subqueries) for expr in exprs))
-
-
 def _owns_order(item: JoinTree, wish: OrderWish | None) -> bool:
     """Whether all columns of the wished order are this item's: then it can give the order to the whole join."""
     if wish is None:
         return False
     slots = tree_slots(item)
     return all(slot in slots for slot, _, _ in wish.specs)
-
-
-def join_key(exprs: Sequence[Expr], layout: Layout) -> Callable[[Row, Context], Hashable]:
-    """What equal values have in common; None where one of them is NULL."""
-    values = [compile_expr(remapped(expr, layout)) for expr in exprs]
-    hashes = [None if is_identity_key(expr.type) else hash_key(expr.type) for expr in exprs]
-    if len(values) == 1:
-        (value,), (of,) = values, hashes
-        if of is None:
-            single: Callable[[Row, Context], Hashable] = value
-            return single
-
-        def one(row: Row, context: Context) -> Hashable:
-            found = value(row, context)
-            return None if found is None else of(found)
-
-        return one
-
-    def several(row: Row, context: Context) -> Hashable:
-        parts: list[Hashable] = []
-        for value, of in zip(values, hashes, strict=True):
-            found = value(row, context)
-            if found is None:
-                return None
-            parts.append(found if of is None else of(found))
-        return tuple(parts)
-
-    return several
-
-
-def function_read(planner: Planner, source: FunctionSource, layout: Layout, alias: str) -> FunctionRead:
-    functions: list[Any] = []
-    for call in source.calls:
-        placed = remapped(call, layout)
-        if isinstance(placed, SetReturningCall):
-            functions.append(compile_set(placed))
-        else:
-            functions.append(_single(compile_expr(placed)))
-    return FunctionRead(functions, source.ordinality, planner.subplans(source.calls, layout), alias)
-
-
-def _single(value: Callable[[Row, Context], Any]) -> Callable[[Row, Context], Any]:
-    return lambda row, context: iter((value(row, context),))
-
-
-def recursive_union(planner: Planner, cte: Cte) -> Node:
-    assert cte.recursive is not None
-    first = planner.plan_query(planner, cte.query)
-    planner.recursive.add(cte.index)
-    try:
-        again = planner.plan_query(planner, cte.recursive)
-    finally:
-        planner.recursive.discard(cte.index)
-    key = row_key([hash_key(column.type) for column in cte.columns])
-    return RecursiveUnion(cte.index, first, again, cte.distinct, key)
-
-
-def cte_read(planner: Planner, source: CteSource) -> Node:
-    cte = source.cte
-    if cte.index in planner.recursive:
-        return CteRead(cte.index, cte.name, None)
-    if cte.recursive is None and query_uses_outer(cte.query):
-        return planner.plan_query(planner, cte.query)
-    node = planner.cte_nodes.get(cte.index)
-    if node is None:
-        if cte.recursive is None:
-            node = planner.plan_query(planner, cte.query)
-        else:
-            node = recursive_union(planner, cte)
-        planner.cte_nodes[cte.index] = node
-    return CteRead(cte.index, cte.name, node)

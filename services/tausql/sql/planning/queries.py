@@ -4,33 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tausql.protocol.errors import not_supported
 from tausql.sql.binding.bound import (
     BoundQuery,
     BoundSelect,
     BoundSetOperation,
     BoundValues,
+    Grouping,
     Relation,
     SortSpec,
     TableSource,
 )
-from tausql.sql.binding.slots import remapped, subqueries_of, tree_conditions
-from tausql.sql.execution.aggregation import Aggregate, AggregatePlan
+from tausql.sql.binding.slots import subqueries_of, tree_conditions
+from tausql.sql.execution.aggregation import Aggregate, AggregatePlan, GroupingSet
 from tausql.sql.execution.joins import FunctionJoin, IndexJoin, LateralJoin
-from tausql.sql.execution.rows import Distinct, Filter, Limit, LockRows, Project, ProjectSet, Strip, ValuesRead
+from tausql.sql.execution.rows import Distinct, Filter, Limit, LockRows, Project, Strip, ValuesRead
 from tausql.sql.execution.run import Node
 from tausql.sql.execution.scans import NoRows, OneRow, RangeRead
 from tausql.sql.execution.sets import Append, SetOperation, row_key
 from tausql.sql.execution.sorting import Sort, SortKey
 from tausql.sql.execution.subplans import Value
-from tausql.sql.expressions.compiler import compile_set, evaluate_constant, is_constant
+from tausql.sql.execution.ties import LimitWithTies
+from tausql.sql.expressions.compiler import evaluate_constant, is_constant
 from tausql.sql.expressions.context import Context
 from tausql.sql.expressions.nodes import AggregateCall, Expr, SetReturningCall, Slot, walk
+from tausql.sql.expressions.window_nodes import WindowCall
+from tausql.sql.functions.ordered_sets import OrderedSet
 from tausql.sql.planning.compiling import IDENTITY, Layout, Planner
 from tausql.sql.planning.conditions import condition
 from tausql.sql.planning.describing import describe
 from tausql.sql.planning.joining import FromPlanner, Joined
 from tausql.sql.planning.paths import OrderWish, slots_needed
+from tausql.sql.planning.relations import qualified_names
+from tausql.sql.planning.set_calls import expand_sets
+from tausql.sql.planning.totals import extreme_of, storage_totals
+from tausql.sql.planning.windows import plan_windows
 from tausql.sql.types.builtin import BYTEA
 from tausql.sql.types.ordering import hash_key, sort_rows_key
 
@@ -85,6 +92,9 @@ def limited(planner: Planner, query: BoundQuery, node: Node) -> Node:
     limit = planner.value(query.limit, IDENTITY) if query.limit is not None else None
     offset = planner.value(query.offset, IDENTITY) if query.offset is not None else None
     subplans = planner.subplans(exprs, IDENTITY)
+    if query.ties and limit is not None:
+        specs = [(spec.position, spec.type, spec.descending, spec.nulls_first) for spec in query.order]
+        return LimitWithTies(node, limit, offset, subplans, sort_rows_key(specs))
     if limit is not None and subplans is None:
         if isinstance(node, Sort):
             node.limit, node.offset = limit, offset
@@ -131,19 +141,38 @@ class _SelectPlan:
         self.locked: list[Relation] = [relation for lock in query.locks for relation in lock.relations]
 
     def plan(self) -> Node:
+        planner = self.planner
+        if not planner.explained:
+            return self._planned()
+        outer = planner.names
+        planner.names = qualified_names(self.query.tree)
+        try:
+            return self._planned()
+        finally:
+            planner.names = outer
+
+    def _planned(self) -> Node:
         query, planner = self.query, self.planner
         joined = self._from()
         node, layout, ordered = joined.node, joined.layout, joined.ordered
         if query.grouping is not None:
             node, layout, ordered = self._aggregate(joined), IDENTITY, False
-            layout = {at: at for at in range(len(query.grouping.keys) + len(query.grouping.aggregates))}
+            layout = {at: at for at in range(query.grouping.width)}
         if query.having:
             predicate = planner.predicate(query.having, layout)
             assert predicate is not None
             subplans = planner.subplans(query.having, layout)
             node = Filter(node.rows / 3, node, predicate, subplans, " AND ".join(map(describe, query.having)))
-        node, layout = self._sets(node, layout, joined.width if query.grouping is None else len(layout))
-        node = self._project(node, layout, joined)
+        width = joined.width if query.grouping is None else len(layout)
+        if query.windows:
+            calls, self.exprs, node, layout, width = expand_sets(
+                planner, query.windows, self.exprs, node, layout, width
+            )
+            windows = [call for call in calls if isinstance(call, WindowCall)]
+            node, layout, width = plan_windows(planner, windows, node, layout, width)
+            ordered = False
+        self.exprs, _, node, layout, width = expand_sets(planner, self.exprs, (), node, layout, width)
+        node = self._project(node, layout, width)
         if query.distinct:
             keys = [(at, hash_key(target.expr.type)) for at, target in enumerate(query.targets)]
             node = Distinct(node, keys, False)
@@ -169,6 +198,16 @@ class _SelectPlan:
             conditions = [condition(expr, self.planner.subqueries) for expr in where]
             return FromPlanner(self.planner, None, frozenset(), None).filtered(joined, conditions)
         keyed = frozenset(relation.base for relation in self.locked)
+        extreme = extreme_of(query)
+        if extreme is not None:
+            # The first row in the index's order has it: no need to read on.
+            where += extreme.where
+            joined = FromPlanner(self.planner, self._needed(), keyed, extreme.wish).plan(query.tree, where)
+            if joined.ordered:
+                _hint(joined.node, _one, True)
+                joined.node = Limit(joined.node, _one, None, None)
+                joined.node.rows = 1.0
+            return joined
         return FromPlanner(self.planner, self._needed(), keyed, self._wish()).plan(query.tree, where)
 
     def _all_slots(self) -> frozenset[int]:
@@ -176,6 +215,8 @@ class _SelectPlan:
         exprs = [*self.exprs, *query.having]
         if query.grouping is not None:
             exprs = [*query.grouping.keys, *query.grouping.aggregates]
+        else:
+            exprs += query.windows
         keys = frozenset(relation.key_slot for relation in self.locked)
         return slots_needed(self.planner, exprs) | keys
 
@@ -188,6 +229,8 @@ class _SelectPlan:
         """The order as slots, where reading in that order would do."""
         query = self.query
         if not query.order or query.grouping is not None or query.distinct or query.distinct_on is not None:
+            return None
+        if query.windows:
             return None
         if any(isinstance(node, SetReturningCall) for expr in self.exprs for node in walk(expr)):
             return None
@@ -203,21 +246,29 @@ class _SelectPlan:
         grouping = self.query.grouping
         assert grouping is not None
         planner, layout = self.planner, joined.layout
+        rows = 1.0 if not grouping.keys and not grouping.sets else max(1.0, joined.rows / 10)
+        pushed = None
+        if grouping.sets is None and not grouping.masks:
+            pushed = storage_totals(planner, joined, grouping, rows)
+        if pushed is not None:
+            return pushed
+        keys, _, node, layout, _ = expand_sets(planner, grouping.keys, (), joined.node, layout, joined.width)
         calls = [self._call(call, layout) for call in grouping.aggregates]
-        rows = 1.0 if not grouping.keys else max(1.0, joined.rows / 10)
         return Aggregate(
             rows,
-            joined.node,
-            [planner.value(key, layout) for key in grouping.keys],
-            [hash_key(key.type) for key in grouping.keys],
+            node,
+            [planner.value(key, layout) for key in keys],
+            [hash_key(key.type) for key in keys],
             calls,
-            planner.subplans([*grouping.keys, *grouping.aggregates], layout),
+            planner.subplans([*keys, *grouping.aggregates], layout),
             ", ".join(map(describe, grouping.keys)),
+            _grouping_sets(grouping),
         )
 
     def _call(self, call: AggregateCall, layout: Layout) -> AggregatePlan:
         planner = self.planner
-        count = len(call.args)
+        ordered_set = isinstance(call.aggregate, OrderedSet)  # sorted by its arguments themselves
+        count = 0 if ordered_set else len(call.args)
         specs = [
             (count + at, spec.expr.type, spec.descending, spec.nulls_first) for at, spec in enumerate(call.order_by)
         ]
@@ -226,8 +277,9 @@ class _SelectPlan:
             [planner.value(arg, layout) for arg in call.args],
             planner.predicate([call.filter], layout) if call.filter is not None else None,
             [hash_key(arg.type) for arg in call.args] if call.distinct else None,
-            [planner.value(spec.expr, layout) for spec in call.order_by],
+            [] if ordered_set else [planner.value(spec.expr, layout) for spec in call.order_by],
             sort_rows_key(specs) if specs else self._distinct_order(call),
+            [planner.value(expr, layout) for expr in call.direct],
         )
 
     def _distinct_order(self, call: AggregateCall) -> SortKey | None:
@@ -236,38 +288,15 @@ class _SelectPlan:
             return None
         return sort_rows_key([(at, arg.type, False, False) for at, arg in enumerate(call.args)])
 
-    def _sets(self, node: Node, layout: Layout, width: int) -> tuple[Node, Layout]:
-        """Set-returning functions of the select list: their values come behind the row, and stand for the calls."""
-        calls: list[Expr] = []
-        for expr in self.exprs:
-            for part in walk(expr):
-                if isinstance(part, SetReturningCall) and part not in calls:
-                    calls.append(part)
-        if not calls:
-            return node, layout
-        for call in calls:
-            if any(isinstance(part, SetReturningCall) and part is not call for part in walk(call)):
-                raise not_supported("a set-returning function as the argument of another is not supported here")
-        functions = [compile_set(remapped(call, layout)) for call in calls]
-        marks = {call: 1 << 30 | at for at, call in enumerate(calls)}
-        layout = {**layout, **{1 << 30 | at: width + at for at in range(len(calls))}}
-        node = ProjectSet(node, functions, self.planner.subplans(calls, layout))
-
-        def placed(part: Expr) -> Expr:
-            if isinstance(part, SetReturningCall):
-                return Slot(slot=marks[part], type=part.type, typmod=part.typmod)
-            return part
-
-        self.exprs = [expr.replace(placed) for expr in self.exprs]
-        return node, layout
-
-    def _project(self, node: Node, layout: Layout, joined: Joined) -> Node:
+    def _project(self, node: Node, layout: Layout, width: int) -> Node:
         exprs = [*self.exprs, *(_key_slot(relation) for relation in self.locked)]
         plain = [expr.slot for expr in exprs if isinstance(expr, Slot)]
-        width = joined.width if self.query.grouping is None else len(layout)
         if len(plain) == len(exprs) == width and [layout[slot] for slot in plain] == list(range(width)):
             return node
-        return Project(node, self.planner.projection(exprs, layout), self.planner.subplans(exprs, layout))
+        made = Project(node, self.planner.projection(exprs, layout), self.planner.subplans(exprs, layout))
+        if self.planner.explained and self.query.grouping is None:
+            made.texts = tuple(map(self.planner.describe, self.exprs))
+        return made
 
     def _finish(self, node: Node) -> Node:
         query = self.query
@@ -282,6 +311,21 @@ class _SelectPlan:
         if len(self.exprs) > len(query.targets) or query.locks:
             node = Strip(node, len(query.targets))
         return node
+
+
+def _grouping_sets(grouping: Grouping) -> tuple[GroupingSet, ...]:
+    """Each set's keys, and what the GROUPING calls are in it."""
+    if grouping.sets is None:
+        return (GroupingSet(tuple(range(len(grouping.keys))), [0] * len(grouping.masks)),)
+    made: list[GroupingSet] = []
+    for own in grouping.sets:
+        masks = [sum(1 << bit for bit, at in enumerate(reversed(mask)) if at not in own) for mask in grouping.masks]
+        made.append(GroupingSet(own, masks))
+    return tuple(made)
+
+
+def _one(row: Sequence[object], context: Context) -> int:
+    return 1
 
 
 def _key_slot(relation: Relation) -> Slot:

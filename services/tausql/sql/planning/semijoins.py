@@ -69,7 +69,7 @@ def _plain(query: BoundSelect) -> bool:
     """Nothing between FROM ... WHERE and the answer that matters."""
     if query.grouping is not None or query.having or query.limit is not None or query.offset is not None:
         return False
-    return query.distinct_on is None and not query.locks and _only_tables(query.tree)
+    return query.distinct_on is None and not query.locks and not query.windows and _only_tables(query.tree)
 
 
 def _only_tables(tree: JoinTree | None) -> bool:

@@ -12,8 +12,11 @@ from tausql.sql.binding.bound import (
     Relation,
     TableSource,
     Target,
+    WritePart,
 )
 from tausql.sql.execution.constraints import RowRules
+from tausql.sql.execution.parts import PartNode
+from tausql.sql.execution.referential import References, tables_reached
 from tausql.sql.execution.rows import Project, ValuesRead
 from tausql.sql.execution.run import Node
 from tausql.sql.execution.writes import ConflictAction, Delete, Insert, Returning, Update, Write
@@ -25,6 +28,41 @@ from tausql.sql.types import type_by_oid
 
 
 def plan_write(planner: Planner, body: BoundInsert | BoundUpdate | BoundDelete) -> Write:
+    write = _plan_write(planner, body)
+    table = write.access.table
+    if table.foreign_keys or table.referenced_by:
+        write.references = References(planner.snapshot, planner.accesses)
+        known = {other.oid for other in planner.statement.tables}
+        planner.statement.tables += [
+            other for other in tables_reached(planner.snapshot, table) if other.oid not in known
+        ]
+    return write
+
+
+def plan_part(planner: Planner, part: WritePart) -> Node:
+    """A part of WITH that writes, with the checks of its own table."""
+    statement = planner.statement
+    kept = statement.checks, statement.view_checks
+    statement.checks, statement.view_checks = part.checks, part.view_checks
+    write = plan_write(planner, part.body)
+    statement.checks, statement.view_checks = kept
+    return PartNode(write)
+
+
+def plan_parts(planner: Planner) -> tuple[tuple[int, Node], ...]:
+    """All of them, those that nothing reads too: the number of each WITH query, and its node."""
+    found: list[tuple[int, Node]] = []
+    for cte in planner.statement.ctes:
+        if cte.part is None:
+            continue
+        node = planner.cte_nodes.get(cte.index)
+        if node is None:
+            node = planner.cte_nodes[cte.index] = plan_part(planner, cte.part)
+        found.append((cte.index, node))
+    return tuple(found)
+
+
+def _plan_write(planner: Planner, body: BoundInsert | BoundUpdate | BoundDelete) -> Write:
     if isinstance(body, BoundInsert):
         return _plan_insert(planner, body)
     if isinstance(body, BoundUpdate):
@@ -36,7 +74,8 @@ def plan_write(planner: Planner, body: BoundInsert | BoundUpdate | BoundDelete) 
 def _rules(planner: Planner, access: TableAccess) -> RowRules:
     layout = {at: at for at in range(access.width)}
     checks = [(name, planner.value(expr, layout)) for name, expr in planner.statement.checks]
-    return RowRules(access.table, checks)
+    view_checks = [(name, planner.value(expr, layout)) for name, expr in planner.statement.view_checks]
+    return RowRules(access.table, checks, access.generated, view_checks)
 
 
 def _returning(planner: Planner, targets: Sequence[Target] | None, layout: Layout) -> Returning | None:

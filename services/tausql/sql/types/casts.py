@@ -12,9 +12,13 @@ from typing import Any, Final
 
 from tausql.sql.types import builtin as b
 from tausql.sql.types import conversions as c
+from tausql.sql.types import run_time as r
+from tausql.sql.types.bits import bits_of_integer, fit_bit, fit_varbit, integer_of_bits
 from tausql.sql.types.datetimes import round_us
 from tausql.sql.types.intervals import fit_interval
+from tausql.sql.types.network import Inet
 from tausql.sql.types.numbers import fit_numeric
+from tausql.sql.types.ranges import normalized
 from tausql.sql.types.registry import element_of
 from tausql.sql.types.scalars import fit_bpchar, fit_varchar
 from tausql.sql.types.type import Type
@@ -70,6 +74,7 @@ def _table() -> Mapping[tuple[int, int], Conversion]:
     _add_times(add)
     _add_oids(add)
     _add_jsons(add)
+    _add_run_time(add)
     return MappingProxyType(rows)
 
 
@@ -138,12 +143,14 @@ def _add_times(add: Add) -> None:
 
 
 def _add_oids(add: Add) -> None:
+    regs = (b.REGCLASS, b.REGTYPE, b.REGNAMESPACE, b.REGPROC, b.REGROLE, b.REGPROCEDURE, b.REGOPER, b.REGOPERATOR,
+            b.REGCONFIG, b.REGDICTIONARY, b.REGCOLLATION)  # fmt: skip
     for integer in (b.INT2, b.INT4, b.INT8):
-        for oid in (b.OID, b.REGCLASS, b.REGTYPE, b.REGNAMESPACE, b.REGPROC, b.REGROLE):
+        for oid in (b.OID, *regs):
             add(integer, oid, IMPLICIT, c.integer_to_oid)
             if integer is not b.INT2:
                 add(oid, integer, ASSIGNMENT, None if integer is b.INT8 else c.oid_to_int4)
-    for reg in (b.REGCLASS, b.REGTYPE, b.REGNAMESPACE, b.REGPROC, b.REGROLE):
+    for reg in regs:
         add(b.OID, reg, IMPLICIT)
         add(reg, b.OID, IMPLICIT)
     for text in (b.TEXT, b.VARCHAR):
@@ -159,6 +166,30 @@ def _add_jsons(add: Add) -> None:
     add(b.JSONB, b.FLOAT8, EXPLICIT, c.jsonb_to_number(b.FLOAT8, c.numeric_to_float8))
 
 
+def _add_run_time(add: Add) -> None:
+    """Bit strings, addresses, ranges. integer -> bit(n) takes the length into account: see bits_cast."""
+    add(r.BIT, r.VARBIT, IMPLICIT)
+    add(r.VARBIT, r.BIT, IMPLICIT)
+    add(r.BIT, b.INT4, EXPLICIT, lambda value: integer_of_bits(value, 32, "integer"))
+    add(r.BIT, b.INT8, EXPLICIT, lambda value: integer_of_bits(value, 64, "bigint"))
+    for integer in (b.INT4, b.INT8):
+        add(integer, r.BIT, EXPLICIT, lambda value: bits_of_integer(value, 1))
+    add(r.CIDR, r.INET, IMPLICIT)
+    add(r.INET, r.CIDR, ASSIGNMENT, Inet.network)
+    for target in (b.TEXT, b.VARCHAR, b.BPCHAR):
+        add(r.INET, target, ASSIGNMENT, lambda value: f"{value.host()}/{value.bits}")
+        add(r.CIDR, target, ASSIGNMENT, lambda value: f"{value.host()}/{value.bits}")
+    for multirange in r.MULTIRANGES:
+        add(multirange.range, multirange, EXPLICIT, lambda value: normalized((value,)))
+
+
+def bits_cast(source: Type, target: Type, typmod: int) -> Conversion | None:
+    """integer::bit(n): the lowest n bits."""
+    if target is not r.BIT or source not in (b.INT4, b.INT8):
+        return None
+    return Conversion(source, target, EXPLICIT, lambda value: bits_of_integer(value, max(typmod, 1)))
+
+
 _CASTS: Final = _table()
 _STRINGS: Final = frozenset((b.TEXT.oid, b.VARCHAR.oid, b.BPCHAR.oid, b.NAME.oid))
 
@@ -172,7 +203,7 @@ def find_cast(source: Type, target: Type, context: str) -> Conversion | None:
         return found if _RANK[found.context] <= _RANK[context] else None
     if source is b.UNKNOWN:
         return _by_text_in(source, target, IMPLICIT) if target.category != "P" else None
-    if source.is_array and target.is_array:
+    if source.is_array and target.is_array and target not in (b.INT2VECTOR, b.OIDVECTOR):
         return _array_cast(source, target, context)
     if source.category == "P" or target.category == "P":
         if source is b.RECORD and target.oid in _STRINGS and context != IMPLICIT:
@@ -205,9 +236,9 @@ def _by_text_in(source: Type, target: Type, context: str) -> Conversion:
 
 def _by_text_out(source: Type, target: Type) -> Conversion:
     """Anything prints; what prints through the zone or the catalogue is not immutable."""
-    zoned = source.name in ("timestamptz", "regclass", "regtype", "regproc", "regnamespace", "regrole")
+    zoned = source.name == "timestamptz" or source.name.startswith("reg")
     element = element_of(source)
-    zoned = zoned or (element is not None and element.name == "timestamptz")
+    zoned = zoned or (element is not None and (element.name == "timestamptz" or element.name.startswith("reg")))
     return Conversion(
         source,
         target,
@@ -249,6 +280,10 @@ def length_coercion(type: Type, typmod: int, explicit: bool) -> Callable[[Any], 
         return lambda value: fit_bpchar(value, typmod, explicit)
     if name == "numeric":
         return lambda value: fit_numeric(value, typmod)
+    if name == "bit":
+        return lambda value: fit_bit(value, typmod, explicit)
+    if name == "varbit":
+        return lambda value: fit_varbit(value, typmod, explicit)
     if name in ("timestamp", "timestamptz", "time"):
         return lambda value: round_us(value, typmod)
     if name == "timetz":

@@ -251,8 +251,8 @@ def _cannot_cast(value: Any, sql_name: str) -> SqlError:
     return SqlError(Code.invalid_parameter_value, f"cannot cast jsonb {_jsonb_kind(value)} to type {sql_name}")
 
 
-def jsonb_to_bool(value: Jsonb) -> bool | None:
-    if value.value is None or isinstance(value.value, bool):
+def jsonb_to_bool(value: Jsonb) -> bool:
+    if isinstance(value.value, bool):
         return value.value
     raise _cannot_cast(value.value, "boolean")
 
@@ -261,8 +261,6 @@ def jsonb_to_number(target: Type, convert: Callable[[Decimal], Any]) -> Callable
     sql_name = target.sql_name
 
     def cast(value: Jsonb) -> Any:
-        if value.value is None:
-            return None
         if not isinstance(value.value, Decimal):
             raise _cannot_cast(value.value, sql_name)
         return convert(value.value)

@@ -110,12 +110,12 @@ def checked_offset(sign: str, hours: str, minutes: str | None, seconds: str | No
     return -total if sign == "-" else total
 
 
-def read_fields(text: str, type_name: str) -> Fields:
-    """The parts of a date/time text; 22007, 22008 or 22023 in PostgreSQL's words."""
+def read_fields(text: str, type_name: str, order: str = "MDY") -> Fields:
+    """The parts of a date/time text; 22007, 22008 or 22023 in PostgreSQL's words. order: of DateStyle, for '1/2/03'."""
     fields = Fields()
     found = _ISO.fullmatch(text)
     if found is None:
-        return _Scanner(text, type_name, fields).scan()
+        return _Scanner(text, type_name, fields, order).scan()
     year, month, day, hour, minute, second, fraction, zulu, sign, zone_h, zone_m, zone_s = found.groups()
     if int(year) == 0:
         raise out_of_range(text)
@@ -132,10 +132,11 @@ def read_fields(text: str, type_name: str) -> Fields:
 class _Scanner:
     """The general form: tokens in any sensible order."""
 
-    __slots__ = ("bc", "day", "fields", "meridiem", "month", "text", "type_name", "year", "year_digits")
+    __slots__ = ("bc", "day", "fields", "meridiem", "month", "order", "text", "type_name", "year", "year_digits")
 
-    def __init__(self, text: str, type_name: str, fields: Fields) -> None:
+    def __init__(self, text: str, type_name: str, fields: Fields, order: str) -> None:
         self.text = text
+        self.order = order
         self.type_name = type_name
         self.fields = fields
         self.year: int | None = None
@@ -214,9 +215,11 @@ class _Scanner:
                 self.year, self.year_digits, self.day = int(first), len(first), int(third)
             else:
                 self.day, self.year, self.year_digits = int(first), int(third), len(third)
-        elif len(first) > 2:
+        elif len(first) > 2 or self.order == "YMD":
             self.year, self.year_digits, self.month, self.day = int(first), len(first), int(second), int(third)
         else:
+            if self.order == "DMY":
+                first, second = second, first
             self.month, self.day, self.year, self.year_digits = int(first), int(second), int(third), len(third)
 
     def _month(self, word: str) -> None:

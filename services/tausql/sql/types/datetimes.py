@@ -22,6 +22,7 @@ from tausql.sql.types.calendar import (
     date_text,
 )
 from tausql.sql.types.date_fields import Fields, bad_syntax, out_of_range, read_fields
+from tausql.sql.types.date_styles import styled_date, styled_timestamp
 from tausql.sql.types.scalars import Codec, binary_length_error
 from tausql.sql.types.session_format import SessionFormat
 from tausql.sql.types.zones import offset_text
@@ -62,6 +63,11 @@ def round_us(us: int, precision: int) -> int:
     return (us + unit // 2) // unit * unit if us >= 0 else -((-us + unit // 2) // unit * unit)
 
 
+def date_order(format: SessionFormat) -> str:
+    """'MDY', 'DMY' or 'YMD'."""
+    return format.date_style[-3:]
+
+
 _SPECIAL_DAYS: Final = {"today": 0, "tomorrow": 1, "yesterday": -1}
 
 
@@ -80,7 +86,7 @@ def _special_local(fields: Fields, format: SessionFormat) -> int:
 
 
 def date_in(text: str, format: SessionFormat, _typmod: int = -1) -> int:
-    fields = read_fields(text, "date")
+    fields = read_fields(text, "date", date_order(format))
     if fields.special is not None:
         us = _special_local(fields, format)
         if us == TIMESTAMP_INFINITY:
@@ -93,9 +99,11 @@ def date_in(text: str, format: SessionFormat, _typmod: int = -1) -> int:
     return fields.day
 
 
-def date_out(value: int, _format: SessionFormat) -> str:
+def date_out(value: int, format: SessionFormat) -> str:
     if value in (DATE_INFINITY, DATE_MINUS_INFINITY):
         return "infinity" if value > 0 else "-infinity"
+    if not format.date_style.startswith("ISO"):
+        return styled_date(value, format.date_style)
     text, era = date_text(value)
     return text + era
 
@@ -122,6 +130,20 @@ def timestamp_text(us: int) -> str:
     return f"{text} {time_text(rest)}{era}"
 
 
+def timestamp_out(us: int, format: SessionFormat) -> str:
+    if format.date_style.startswith("ISO") or us in (TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY):
+        return timestamp_text(us)
+    return styled_timestamp(us, time_text(us % DAY_US), format.date_style)
+
+
+def timestamptz_out(us: int, format: SessionFormat) -> str:
+    """Styles other than ISO show the zone's abbreviation."""
+    if format.date_style.startswith("ISO") or us in (TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY):
+        return timestamptz_text(us, format)
+    local = us + format.zone.offset_at(us) * SECOND_US
+    return styled_timestamp(local, time_text(local % DAY_US), format.date_style, format.zone.abbreviation_at(us))
+
+
 def timestamptz_text(us: int, format: SessionFormat) -> str:
     if us in (TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY):
         return "infinity" if us > 0 else "-infinity"
@@ -132,7 +154,7 @@ def timestamptz_text(us: int, format: SessionFormat) -> str:
 
 
 def timestamp_in(text: str, format: SessionFormat, typmod: int = -1) -> int:
-    fields = read_fields(text, "timestamp")
+    fields = read_fields(text, "timestamp", date_order(format))
     if fields.special is not None:
         return round_us(_special_local(fields, format), typmod)
     if fields.day is None:
@@ -144,7 +166,7 @@ def timestamp_in(text: str, format: SessionFormat, typmod: int = -1) -> int:
 
 
 def timestamptz_in(text: str, format: SessionFormat, typmod: int = -1) -> int:
-    fields = read_fields(text, "timestamp with time zone")
+    fields = read_fields(text, "timestamp with time zone", date_order(format))
     if fields.special is not None:
         if fields.special in ("now", "epoch", "infinity", "-infinity"):
             local = _special_local(fields, format)
@@ -248,5 +270,5 @@ def _time_binary_in(data: bytes) -> int:
 DATE: Final[Codec] = (date_in, date_out, _date_binary_in, _i4.pack)
 TIME: Final[Codec] = (time_in, lambda value, _format: time_text(value), _time_binary_in, _i8.pack)
 TIMETZ: Final[Codec] = (timetz_in, timetz_out, _timetz_binary_in, lambda value: _timetz.pack(*value))
-TIMESTAMP: Final[Codec] = (timestamp_in, lambda value, _format: timestamp_text(value), _timestamp_binary_in, _i8.pack)
-TIMESTAMPTZ: Final[Codec] = (timestamptz_in, timestamptz_text, _timestamp_binary_in, _i8.pack)
+TIMESTAMP: Final[Codec] = (timestamp_in, timestamp_out, _timestamp_binary_in, _i8.pack)
+TIMESTAMPTZ: Final[Codec] = (timestamptz_in, timestamptz_out, _timestamp_binary_in, _i8.pack)

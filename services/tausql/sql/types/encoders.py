@@ -41,9 +41,10 @@ def encoder(type: Type, format_code: int, format: SessionFormat) -> Encoder:
         return _bool_text
     if type is builtin.NUMERIC:
         return _numeric_text
-    if type is builtin.TIMESTAMP:
+    iso = format.date_style.startswith("ISO")
+    if type is builtin.TIMESTAMP and iso:
         return lambda value: timestamp_text(value).encode()
-    if type is builtin.TIMESTAMPTZ:
+    if type is builtin.TIMESTAMPTZ and iso:
         return _timestamptz_encoder(format)
     text_out = type.text_out
     return lambda value: text_out(value, format).encode()

@@ -10,6 +10,7 @@ from typing import Final
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.types.calendar import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tausql.sql.types.date_fields import bad_syntax
+from tausql.sql.types.date_styles import iso_interval, standard_interval, verbose_interval
 from tausql.sql.types.scalars import Codec, binary_length_error
 from tausql.sql.types.session_format import SessionFormat
 from tausql.sql.types.type import (
@@ -48,11 +49,12 @@ _SPELLINGS: Final = {
     for spelling in spellings.split()
 }
 _TOKEN = re.compile(
-    r"\s*(?:(?P<clock>[+-]?\d+:\d+(?::\d+)?(?:\.\d*)?)"
-    r"|(?P<ym>[+-]?\d+-\d+)"
+    r"\s*(?:(?P<clock>[+-]?\d+:\d+(?::\d+)?(?:\.\d*)?)(?![\d:.+-])"
+    r"|(?P<ym>[+-]?\d+-\d+(?![\d-]))"
     r"|(?P<number>[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+))"
     r"|(?P<word>[a-z]+)|(?P<at>@))"
 )
+_DATE = re.compile(r"\d+-(\d+)-\d")
 _ISO = re.compile(
     r"p(?:(?P<y>-?[\d.]+)y)?(?:(?P<mo>-?[\d.]+)m)?(?:(?P<w>-?[\d.]+)w)?(?:(?P<d>-?[\d.]+)d)?"
     r"(?:t(?:(?P<h>-?[\d.]+)h)?(?:(?P<mi>-?[\d.]+)m)?(?:(?P<s>-?[\d.]+)s)?)?"
@@ -111,9 +113,10 @@ def interval_in(text: str, _format: SessionFormat, typmod: int = -1) -> Interval
 
 
 def checked_interval(months: int, days: int, us: int, text: str | None = None) -> Interval:
-    if abs(months) >= 2**31 or abs(days) >= 2**31 or abs(us) >= 2**63:
+    fits = -(2**31) <= months < 2**31 and -(2**31) <= days < 2**31 and -(2**63) <= us < 2**63
+    if not fits:
         if text is not None:
-            raise SqlError(Code.datetime_field_overflow, f'interval field value out of range: "{text}"')
+            raise SqlError(Code.interval_field_overflow, f'interval field value out of range: "{text}"')
         raise SqlError(Code.datetime_field_overflow, "interval out of range")
     return months, days, us
 
@@ -133,6 +136,9 @@ def _read_words(lower: str, text: str, total: _Sum, fields: int) -> None:
     at = 0
     while at < len(lower):
         found = _TOKEN.match(lower, at)
+        date = _DATE.match(lower, at)
+        if date is not None and int(date[1]) >= 12:  # '1999-12-31' is years and months to begin with
+            raise SqlError(Code.interval_field_overflow, f'interval field value out of range: "{text}"')
         if found is None or len(tokens) > 50:
             raise bad_syntax("interval", text)
         tokens.append((found.lastgroup or "", found[found.lastgroup or ""]))
@@ -259,9 +265,18 @@ def _binary_in(data: bytes) -> Interval:
     return months, days, us
 
 
+def interval_out(value: Interval, format: SessionFormat) -> str:
+    style = format.interval_style
+    if style == "postgres" or is_infinite(value):
+        return interval_text(value)
+    if style == "iso_8601":
+        return iso_interval(value)
+    return verbose_interval(value) if style == "postgres_verbose" else standard_interval(value)
+
+
 INTERVAL: Final[Codec] = (
     interval_in,
-    lambda value, _format: interval_text(value),
+    interval_out,
     _binary_in,
     lambda value: _LAYOUT.pack(value[2], value[1], value[0]),
 )

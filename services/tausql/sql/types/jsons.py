@@ -10,11 +10,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
-from tausql.sql.types.numbers import numeric_text, plain
+from tausql.sql.types.json_text import Node, read_json
+from tausql.sql.types.numbers import EXACT, NUMERIC_DIGITS_MAX, NUMERIC_SCALE_MAX, numeric_overflow, numeric_text, plain
 from tausql.sql.types.scalars import Codec, binary_length_error, decode_utf8
 from tausql.sql.types.session_format import SessionFormat
-
-DEPTH_MAX: Final = 900  # below Python's recursion limit
 
 
 class Jsonb:
@@ -59,56 +58,53 @@ def _key_order(key: str) -> tuple[int, bytes]:
     return len(encoded), encoded
 
 
-def _bad_json(text: str, detail: str | None = None) -> SqlError:
-    return SqlError(Code.invalid_text_representation, "invalid input syntax for type json", detail=detail)
-
-
 def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text with numbers as Decimal; 22P02 with PostgreSQL's DETAIL for the common mistakes."""
+    """The value of a JSON text with numbers as Decimal; 22P02 with PostgreSQL's DETAIL, 22P05 for \\u0000."""
     try:
-        return json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise _bad_json(text, _detail(text, error.pos)) from error
+        value = json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse_constant)
     except ValueError as error:
-        raise _bad_json(text, f'Token "{error}" is invalid.') from error
+        read_json(text)  # tells it in PostgreSQL's words
+        raise SqlError(Code.invalid_text_representation, "invalid input syntax for type json") from error
     except RecursionError as error:
         raise SqlError(Code.statement_too_complex, "stack depth limit exceeded") from error
+    if "\\u" in text:
+        _check_escapes(read_json(text))
+    return value
+
+
+def _check_escapes(node: Node) -> None:
+    """Lone surrogates and zero characters, which Python takes; keys were read with the tree."""
+    if node.kind == "string":
+        node.string()
+    elif node.kind == "array":
+        for item in node.items:
+            _check_escapes(item)
+    elif node.kind == "object":
+        for _, item in node.items:
+            _check_escapes(item)
 
 
 def _number(text: str) -> Decimal:
-    return plain(Decimal(text))
-
-
-def _detail(text: str, at: int) -> str:
-    rest = text[at:].lstrip()
-    if not rest:
-        return "The input string ended unexpectedly."
-    end = 1
-    if rest[0].isalnum():
-        while end < len(rest) and (rest[end].isalnum() or rest[end] == "_"):
-            end += 1
-        return f'Token "{rest[:end]}" is invalid.'
-    return f'Token "{rest[:end]}" is invalid.'
+    value = EXACT.create_decimal(text)
+    if int(value.as_tuple().exponent) < -NUMERIC_SCALE_MAX or value.adjusted() >= NUMERIC_DIGITS_MAX:
+        raise numeric_overflow()
+    return plain(value)
 
 
 def json_in(text: str, _format: SessionFormat, _typmod: int = -1) -> str:
-    parse_json(text)
+    try:
+        json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        read_json(text)
     return text
 
 
 def jsonb_in(text: str, _format: SessionFormat, _typmod: int = -1) -> Jsonb:
-    value = parse_json(text)
-    if "\\u0000" in text:
-        raise SqlError(
-            Code.untranslatable_character,
-            "unsupported Unicode escape sequence",
-            detail="\\u0000 cannot be converted to text.",
-        )
-    return Jsonb(value)
+    return Jsonb(parse_json(text))
 
 
 def json_string(text: str) -> str:
@@ -141,9 +137,7 @@ def _jsonb_binary_in(data: bytes) -> Jsonb:
 
 
 def _json_binary_in(data: bytes) -> str:
-    text = decode_utf8(data)
-    parse_json(text)
-    return text
+    return json_in(decode_utf8(data), SessionFormat())
 
 
 JSON: Final[Codec] = (json_in, lambda value, _format: value, _json_binary_in, lambda value: value.encode())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
@@ -139,15 +140,27 @@ def _unpack(packer: struct.Struct, data: bytes) -> float:
     return value
 
 
+def _float_out(shortest: Callable[[float], str], digits: int) -> Callable[[float, SessionFormat], str]:
+    """Shortest exact with extra_float_digits above 0, else so many significant digits, as C's %g."""
+
+    def out(value: float, format: SessionFormat) -> str:
+        extra = format.extra_float_digits
+        if extra > 0:
+            return shortest(value)
+        return _special(value) or f"{value:.{max(digits + extra, 1)}g}"
+
+    return out
+
+
 FLOAT8: Final[Codec] = (
     float8_in,
-    lambda value, _format: float8_text(value),
+    _float_out(float8_text, 15),
     lambda data: _unpack(_float8, data),
     _float8.pack,
 )
 FLOAT4: Final[Codec] = (
     float4_in,
-    lambda value, _format: float4_text(value),
+    _float_out(float4_text, 6),
     lambda data: _unpack(_float4, data),
     _float4.pack,
 )

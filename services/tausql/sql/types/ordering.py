@@ -11,23 +11,29 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
+from tausql.sql.types import network
 from tausql.sql.types.arrays import dimensions
 from tausql.sql.types.intervals import span_us
 from tausql.sql.types.jsons import order_key
+from tausql.sql.types.records import Record
 from tausql.sql.types.registry import element_of
+from tausql.sql.types.text_search import TsVector, query_key
 from tausql.sql.types.type import Type
 
 Key = Callable[[Any], Any]
 
-_UNORDERED: Final = frozenset(("json", "void", "xid", "unknown"))
+_UNORDERED: Final = frozenset(("json", "jsonpath", "void", "xid", "unknown"))
 _SPECIAL: Final = frozenset(
-    ("float4", "float8", "numeric", "bpchar", "interval", "timetz", "jsonb", "record", "int2vector", "oidvector")
-)
+    (
+        "float4", "float8", "numeric", "bpchar", "interval", "timetz", "jsonb", "record", "int2vector",
+        "oidvector", "inet", "cidr", "tsvector", "tsquery",
+    )
+)  # fmt: skip
 
 
 def is_identity_key(type: Type) -> bool:
     """True where datums compare as they are."""
-    return type.name not in _SPECIAL and not type.is_array
+    return type.name not in _SPECIAL and not type.is_array and type.category != "C"
 
 
 def is_orderable(type: Type) -> bool:
@@ -56,7 +62,13 @@ def sort_key(type: Type) -> Key:
         return timetz_key
     if name == "jsonb":
         return lambda value: order_key(value.value)
-    if name == "record":
+    if name in ("inet", "cidr"):
+        return network.order_key
+    if name == "tsvector":
+        return TsVector.key
+    if name == "tsquery":
+        return query_key
+    if name == "record" or type.category == "C":
         return record_key
     if name in ("int2vector", "oidvector"):
         return tuple
@@ -84,7 +96,12 @@ def timetz_key(value: tuple[int, int]) -> tuple[int, int]:
 
 
 def record_key(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Field by field, NULL last; fields have no types here, so numbers compare with NaN last."""
+    """Field by field, each as its type orders it, NULL last."""
+    if isinstance(value, Record):
+        return tuple(
+            (True, 0) if item is None else (False, sort_key(type)(item))
+            for item, type in zip(value, value.shape.types, strict=True)
+        )
     return tuple((item is None, _field_key(item)) for item in value)
 
 
@@ -116,7 +133,7 @@ def hash_key(type: Type) -> Callable[[Any], Hashable]:
     name = type.name
     if name in ("float4", "float8", "numeric"):
         return _number_key
-    if name == "record":
+    if name == "record" or type.category == "C":
         return record_key
     if type.is_array:
         element = element_of(type)

@@ -7,11 +7,16 @@ from types import MappingProxyType
 from typing import Final
 
 from tausql.protocol.errors import Code, SqlError
-from tausql.sql.types import builtin
-from tausql.sql.types.builtin import ARRAYS, SCALARS
+from tausql.sql.types import builtin, run_time
+from tausql.sql.types.builtin import SCALARS
 from tausql.sql.types.type import Type
 
-_BY_OID: Final[Mapping[int, Type]] = MappingProxyType({t.oid: t for t in SCALARS} | {t.oid: t for t in ARRAYS.values()})
+_ARRAYS: Final[Mapping[int, Type]] = MappingProxyType(
+    dict(builtin.ARRAYS) | {array.element_oid: array for array in run_time.ARRAYS}
+)
+_BY_OID: Final[Mapping[int, Type]] = MappingProxyType(
+    {t.oid: t for t in (*SCALARS, *run_time.TYPES)} | {t.oid: t for t in _ARRAYS.values()}
+)
 _ALIASES: Final[Mapping[str, Type]] = MappingProxyType(
     {
         "int": builtin.INT4,
@@ -58,7 +63,7 @@ def find_type(name: str) -> Type | None:
         return builtin.CHAR if bare in ("char", '"char"') else find_type(bare)
     if name.endswith("[]"):
         element = find_type(name[:-2].rstrip("[] "))
-        return ARRAYS.get(element.oid) if element is not None else None
+        return _ARRAYS.get(element.oid) if element is not None else None
     return _BY_NAME.get(name)
 
 
@@ -74,7 +79,7 @@ def array_of(element: Type) -> Type | None:
     """The array type of an element type; an array of arrays is the same type in PostgreSQL."""
     if element.is_array:
         return element
-    return ARRAYS.get(element.oid)
+    return _ARRAYS.get(element.oid)
 
 
 def element_of(array: Type) -> Type | None:

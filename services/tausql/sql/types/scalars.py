@@ -121,9 +121,7 @@ def reg_codec(kind: str) -> Codec:
         if stripped.isascii() and stripped.isdigit():
             number = int(stripped)
             if number >= 1 << 32:
-                raise SqlError(
-                    Code.numeric_value_out_of_range, f'value "{stripped}" is out of range for type oid'
-                )
+                raise SqlError(Code.numeric_value_out_of_range, f'value "{stripped}" is out of range for type oid')
             return number
         if format.resolve_reg is None:
             raise SqlError(Code.undefined_object, f'{kind} "{text}" does not exist')
@@ -143,6 +141,10 @@ def decode_utf8(data: bytes) -> str:
     try:
         text = bytes(data).decode("utf-8")
     except UnicodeDecodeError as error:
+        if b"\0" in bytes(data[: error.start]):
+            raise SqlError(
+                Code.character_not_in_repertoire, 'invalid byte sequence for encoding "UTF8": 0x00'
+            ) from error
         shown = " ".join(f"0x{byte:02x}" for byte in data[error.start : error.start + 4][: error.end - error.start])
         raise SqlError(
             Code.character_not_in_repertoire, f'invalid byte sequence for encoding "UTF8": {shown}'

@@ -7,8 +7,9 @@ object resolves it once, on SET. One instance a session; `now_us` is set by its 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Final
 
-from tausql.protocol.errors import Code, SqlError, not_supported
+from tausql.protocol.errors import Code, SqlError
 from tausql.sql.types.zones import Zone, find_zone
 
 RegResolver = Callable[[str, str], int]
@@ -25,6 +26,7 @@ class SessionFormat:
     __slots__ = (
         "date_style",
         "extra_float_digits",
+        "generator",
         "interval_style",
         "name_reg",
         "now_us",
@@ -44,6 +46,7 @@ class SessionFormat:
         name_reg: RegNamer | None = None,
     ) -> None:
         self.now_us = now_us
+        self.generator: Any = None  # of random numbers, after setseed()
         self.extra_float_digits = extra_float_digits
         self.resolve_reg = resolve_reg
         self.name_reg = name_reg
@@ -66,27 +69,41 @@ def session_zone(name: str) -> Zone:
     return zone
 
 
-def checked_date_style(value: str) -> str:
-    """'ISO, MDY' or a spelling of it; other styles are 0A000, nonsense is 22023."""
-    style, order = "ISO", "MDY"
+_STYLES: Final = {"ISO": "ISO", "SQL": "SQL", "POSTGRES": "Postgres", "GERMAN": "German"}
+_ORDERS: Final = {
+    "MDY": "MDY", "US": "MDY", "NONEURO": "MDY", "NONEUROPEAN": "MDY", "DMY": "DMY", "EURO": "DMY", "EUROPEAN": "DMY",
+    "YMD": "YMD",
+}  # fmt: skip
+
+
+def checked_date_style(value: str, current: str = "ISO, MDY") -> str:
+    """'SQL, DMY' of any spelling; what is not said stays as in `current`. Nonsense and contradictions are 22023."""
+    style, order = "", ""
     for word in value.replace(",", " ").split():
         upper = word.upper()
-        if upper in ("ISO", "SQL", "POSTGRES", "GERMAN"):
-            style = upper
-        elif upper in ("MDY", "US", "NONEURO", "NONEUROPEAN", "DMY", "EURO", "EUROPEAN", "YMD", "DEFAULT"):
-            order = {"MDY": "MDY", "DMY": "DMY", "YMD": "YMD"}.get(upper, "DMY" if upper.startswith("EURO") else "MDY")
-        else:
+        new_style = next((full for key, full in _STYLES.items() if upper == key or upper == key.lower()), "")
+        new_order = _ORDERS.get(upper, "")
+        if upper == "DEFAULT":
+            new_style, new_order = style or "ISO", order or "MDY"
+        if not (new_style or new_order) or (new_style and style and style != new_style):
             raise SqlError(Code.invalid_parameter_value, f'invalid value for parameter "DateStyle": "{value}"')
-    if style != "ISO" or order != "MDY":
-        raise not_supported(f'DateStyle "{value}" is not supported', 'Only "ISO, MDY" is.')
-    return "ISO, MDY"
+        style, order = new_style or style, new_order or order
+    before_style, _, before_order = current.partition(", ")
+    if style == "German" and not order:
+        order = "DMY"
+    return f"{style or before_style}, {order or before_order}"
+
+
+_INTERVAL_STYLES: Final = ("postgres", "postgres_verbose", "sql_standard", "iso_8601")
 
 
 def checked_interval_style(value: str) -> str:
-    """'postgres'; the other three styles are 0A000, nonsense is 22023."""
+    """One of the four; nonsense is 22023."""
     lower = value.lower()
-    if lower == "postgres":
+    if lower in _INTERVAL_STYLES:
         return lower
-    if lower in ("postgres_verbose", "sql_standard", "iso_8601"):
-        raise not_supported(f'IntervalStyle "{value}" is not supported', 'Only "postgres" is.')
-    raise SqlError(Code.invalid_parameter_value, f'invalid value for parameter "IntervalStyle": "{value}"')
+    raise SqlError(
+        Code.invalid_parameter_value,
+        f'invalid value for parameter "IntervalStyle": "{value}"',
+        hint=f"Available values: {', '.join(_INTERVAL_STYLES)}.",
+    )

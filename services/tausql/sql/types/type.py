@@ -84,6 +84,8 @@ def display_with_typmod(name: str, sql_name: str, typmod: int) -> str:
     """The SQL name of a type with its modifier."""
     if name in ("varchar", "bpchar"):
         return f"{sql_name}({typmod - 4})"
+    if name in ("bit", "varbit"):
+        return f"{sql_name}({typmod})"
     if name == "numeric":
         precision, scale = numeric_typmod_parts(typmod)
         return f"numeric({precision},{scale})"

@@ -67,6 +67,9 @@ class Zone:
 
     def abbreviation_at(self, instant_us: int) -> str:
         """'CEST', or '+05' where the zone has no letters."""
+        if self._fixed is not None:
+            letters = re.match(r"[A-Za-z]{3,}", self.name)
+            return letters[0] if letters is not None else offset_text(self._fixed)
         return _moment(instant_us).replace(tzinfo=UTC).astimezone(self._info).tzname() or ""
 
     def _learn(self, day: int) -> int | None:
@@ -116,7 +119,19 @@ def find_zone(name: str) -> Zone | None:
             sign = -sign
         seconds = sign * (int(found[3]) * 3600 + int(found[4] or 0) * 60 + int(found[5] or 0))
         return fixed_zone(seconds) if abs(seconds) < 16 * 3600 else None
-    return _named(text)
+    return _named(text) or _posix(text)
+
+
+_POSIX = re.compile(r"([A-Za-z]{3,})([+-]?)(\d{1,3})(?::(\d\d))?(?::(\d\d))?")
+
+
+def _posix(text: str) -> Zone | None:
+    """'UTC-05:00': letters and an offset, west positive, so that this one lies 5 hours east."""
+    found = _POSIX.fullmatch(text)
+    if found is None:
+        return None
+    seconds = int(found[3]) * 3600 + int(found[4] or 0) * 60 + int(found[5] or 0)
+    return fixed_zone(seconds if found[2] == "-" else -seconds, text) if seconds <= 167 * 3600 else None
 
 
 def _named(text: str) -> Zone | None:
@@ -141,6 +156,11 @@ def abbreviation_offset(lower: str) -> int | None:
     """Seconds east of UTC of 'cest', 'pst', ...; None when it is not an abbreviation."""
     hours = _ABBREVIATIONS.get(lower)
     return hours * 3600 if hours is not None else None
+
+
+def abbreviations() -> tuple[str, ...]:
+    """All that are known, lower case."""
+    return tuple(_ABBREVIATIONS)
 
 
 @lru_cache(maxsize=512)

@@ -1,0 +1,1 @@
+"""EXPLAIN: the plan as text or JSON, in Aurora DSQL's shape."""
