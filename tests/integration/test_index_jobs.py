@@ -149,6 +149,7 @@ def test_unique_index_is_enforced_and_serves_lookups(connection: Session, table:
 
 def test_dropped_table_is_gone_and_its_name_free(connection: Session, table: str) -> None:
     _filled(connection, table)
+    (oid,) = connection.execute(f"SELECT '{table}'::regclass::oid").fetchone() or (0,)
     connection.execute(f"DROP TABLE {table}")
     with pytest.raises(psycopg.errors.UndefinedTable):
         connection.execute(f"SELECT * FROM {table}")
@@ -156,7 +157,7 @@ def test_dropped_table_is_gone_and_its_name_free(connection: Session, table: str
     assert connection.execute(f"SELECT * FROM {table}").fetchall() == []
     removal = until(
         lambda: connection.execute(
-            "SELECT job_id FROM sys.jobs WHERE job_type = 'DROP' AND object_name = %s", (f"public.{table}",)
+            "SELECT job_id FROM sys.jobs WHERE job_type = 'DROP' AND object_id = %s AND object_name IS NULL", (oid,)
         ).fetchone(),
         "the removal's job",
     )
