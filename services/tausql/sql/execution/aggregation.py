@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from tausql.sql.execution.run import BATCH_ROWS, Batch, Cursor, Node, Row, Run, value_bytes
+from tausql.sql.execution.run import Batch, Cursor, Node, Row, Run, WholeCursor, value_bytes
 from tausql.sql.execution.subplans import Subplans, Value
 from tausql.sql.expressions.context import Context
 from tausql.sql.functions.function import Aggregate as AggregateFunction
@@ -114,23 +114,15 @@ class _Group:
         self.direct: list[list[Any] | None] = [None] * len(calls)
 
 
-class _AggregateCursor:
-    __slots__ = ("at", "node", "rows", "run")
+class _AggregateCursor(WholeCursor):
+    __slots__ = ("node", "run")
 
     def __init__(self, node: Aggregate, run: Run) -> None:
+        super().__init__()
         self.node = node
         self.run = run
-        self.rows: Batch | None = None
-        self.at = 0
 
-    async def next(self) -> Batch:
-        if self.rows is None:
-            self.rows = await self._compute()
-        batch = self.rows[self.at : self.at + BATCH_ROWS]
-        self.at += len(batch)
-        return batch
-
-    async def _compute(self) -> Batch:
+    async def made(self) -> Batch:
         node, run = self.node, self.run
         groups: dict[Hashable, _Group] = {}
         for number, own in enumerate(node.sets):

@@ -7,6 +7,7 @@ LIMIT must be able to stop everything below it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, Final, Protocol
@@ -40,7 +41,7 @@ class Memory:
     def hold(self, rows: Sequence[Sequence[Any]]) -> None:
         """Counts rows that stay. Raises 53200 over the budget."""
         if rows:
-            self.grow(batch_bytes(rows))
+            self.grow(row_bytes(rows[0]) if len(rows) == 1 else batch_bytes(rows))
 
     def keep(self, rows: Sequence[Sequence[Any]]) -> None:
         """As `hold`, for rows that outlive the operator that reads them."""
@@ -74,7 +75,11 @@ def batch_bytes(rows: Sequence[Sequence[Any]]) -> int:
 def row_bytes(row: Sequence[Any]) -> int:
     size = _ROW_BYTES
     for value in row:
-        size += _VALUE_BYTES if value.__class__ in _SMALL else value_bytes(value)
+        kind = value.__class__
+        if kind is str:
+            size += _VALUE_BYTES + len(value)
+        else:
+            size += _VALUE_BYTES if kind in _SMALL else value_bytes(value)
     return size
 
 
@@ -96,6 +101,27 @@ class Cursor(Protocol):
     async def next(self) -> Batch:
         """The next rows, at least one; an empty list at the end, and from then on."""
         ...
+
+
+class WholeCursor(ABC):
+    """A cursor of an operator that has all its rows before it gives the first one: sorts, groups, windows."""
+
+    __slots__ = ("at", "rows")
+
+    def __init__(self) -> None:
+        self.rows: Batch | None = None
+        self.at = 0
+
+    @abstractmethod
+    async def made(self) -> Batch:
+        """All rows."""
+
+    async def next(self) -> Batch:
+        if self.rows is None:
+            self.rows = await self.made()
+        batch = self.rows[self.at : self.at + BATCH_ROWS]
+        self.at += len(batch)
+        return batch
 
 
 def _not_prepared(row: Sequence[Any], context: Context) -> Sequence[Sequence[Any]]:

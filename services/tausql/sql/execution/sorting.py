@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tausql.sql.execution.rows import row_count
-from tausql.sql.execution.run import BATCH_ROWS, Batch, Cursor, Node, Row, Run, all_rows
+from tausql.sql.execution.run import BATCH_ROWS, Batch, Cursor, Node, Row, Run, WholeCursor, all_rows
 from tausql.sql.execution.subplans import Value
 
 SortKey = Callable[[Row], Any]
@@ -37,26 +37,21 @@ class Sort(Node):
         return [f"Sort Key: {self.text}"]
 
 
-class _SortCursor:
-    __slots__ = ("at", "node", "rows", "run")
+class _SortCursor(WholeCursor):
+    __slots__ = ("node", "run")
 
     def __init__(self, node: Sort, run: Run) -> None:
+        super().__init__()
         self.node = node
         self.run = run
-        self.rows: Batch | None = None
-        self.at = 0
 
-    async def next(self) -> Batch:
-        if self.rows is None:
-            limit = row_count(self.node.limit, self.run, "LIMIT")
-            if limit is None:
-                self.rows = list(await all_rows(self.node.child, self.run))
-                self.rows.sort(key=self.node.key)
-            else:
-                self.rows = await self._first(limit + (row_count(self.node.offset, self.run, "OFFSET") or 0))
-        batch = self.rows[self.at : self.at + BATCH_ROWS]
-        self.at += len(batch)
-        return batch
+    async def made(self) -> Batch:
+        limit = row_count(self.node.limit, self.run, "LIMIT")
+        if limit is not None:
+            return await self._first(limit + (row_count(self.node.offset, self.run, "OFFSET") or 0))
+        rows = list(await all_rows(self.node.child, self.run))
+        rows.sort(key=self.node.key)
+        return rows
 
     async def _first(self, wanted: int) -> Batch:
         """The `wanted` least rows: what has piled up is sorted and cut each time it has doubled."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from tausql.protocol.storage import Scan
 from tausql.protocol.totals import COUNTS, Aggregation, Folding
-from tausql.sql.execution.run import BATCH_ROWS, Batch, Counted, Cursor, Node, Run, note_examined
+from tausql.sql.execution.run import Batch, Counted, Cursor, Node, Run, WholeCursor, note_examined
 from tausql.sql.execution.scans import RangeRead, begun
 from tausql.sql.functions.function import Aggregate as AggregateFunction
 
@@ -78,21 +78,16 @@ class StorageAggregate(Node):
         return [f"Group Key: {self.key_text}"] if self.aggregation.groups else []
 
 
-class _TotalsCursor:
-    __slots__ = ("at", "node", "rows", "run")
+class _TotalsCursor(WholeCursor):
+    __slots__ = ("node", "run")
 
     def __init__(self, node: StorageAggregate, run: Run) -> None:
+        super().__init__()
         self.node = node
         self.run = run
-        self.rows: Batch | None = None
-        self.at = 0
 
-    async def next(self) -> Batch:
-        if self.rows is None:
-            self.rows = self._rows(await self._folded())
-        batch = self.rows[self.at : self.at + BATCH_ROWS]
-        self.at += len(batch)
-        return batch
+    async def made(self) -> Batch:
+        return self._rows(await self._folded())
 
     async def _folded(self) -> Folding:
         node, run = self.node, self.run

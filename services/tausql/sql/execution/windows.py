@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
-from tausql.sql.execution.run import BATCH_ROWS, Batch, Cursor, Node, Row, Run
+from tausql.sql.execution.run import Batch, Cursor, Node, Row, Run, WholeCursor
 from tausql.sql.execution.subplans import Subplans, Value
 from tausql.sql.execution.window_frames import Bounds, FramePlan, offset_of
 from tausql.sql.expressions.context import Context
@@ -74,23 +74,15 @@ class WindowNode(Node):
         return [f"Window: {self.text}"] if self.text else []
 
 
-class _WindowCursor:
-    __slots__ = ("at", "node", "rows", "run")
+class _WindowCursor(WholeCursor):
+    __slots__ = ("node", "run")
 
     def __init__(self, node: WindowNode, run: Run) -> None:
+        super().__init__()
         self.node = node
         self.run = run
-        self.rows: Batch | None = None
-        self.at = 0
 
-    async def next(self) -> Batch:
-        if self.rows is None:
-            self.rows = await self._compute()
-        batch = self.rows[self.at : self.at + BATCH_ROWS]
-        self.at += len(batch)
-        return batch
-
-    async def _compute(self) -> Batch:
+    async def made(self) -> Batch:
         plan, run = self.node.plan, self.run
         pairs = await self._sorted()
         rows: Batch = []
