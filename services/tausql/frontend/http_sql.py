@@ -252,8 +252,9 @@ class HttpSql:
 
     def _start(self, request: Request) -> SessionStart:
         settings = self._settings
+        user, _ = _credentials(request.headers.get("authorization", ""), settings.user)
         return SessionStart(
-            settings.user,
+            user,
             settings.database,
             {"application_name": "tausql-http", "client_encoding": "UTF8"},
             _client(request),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from tausql.processor.coroutines import turn
+from tausql.processor.coroutines import Wait, turn
 from tausql.processor.past import read_at
 from tausql.processor.portals import Portal, PreparedStatement, Row, same_columns
 from tausql.processor.reads import StaleSchemaError
@@ -19,14 +19,16 @@ from tausql.protocol.errors import Code, SqlError, not_supported, schema_changed
 from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.engine import Execution, Prepared, QueryExecution, prepare
 from tausql.sql.execution.writes import Write
-from tausql.sql.expressions.context import Context
+from tausql.sql.expressions.context import Context, SessionFacts
 from tausql.sql.sequences import PendingCall
+from tausql.sql.sleeping import PendingSleep, sleep_done
 from tausql.sql.statements import Statement
 
 REPLANS_MAX = 3
 FIRST_ROWS = 32
 CHUNK_ROWS_MAX = 1_000
 CHUNK_BYTES = 128 * 1024
+_TOO_LATE_SECONDS = 0.001  # past a transaction's age
 BUSY_SECONDS = 0.01  # a result that takes longer lets other sessions run in between, and can be cancelled
 
 # Errors that a schema newer than the one planned with may not have.
@@ -226,7 +228,8 @@ class Executor:
         transaction.check_age()
         if plan.system:
             await self._check_system(portal, transaction)
-        user = state.facts().user
+        facts = state.facts()
+        user = facts.user
         for _ in range(REPLANS_MAX):
             plan = prepared.plan
             assert plan is not None
@@ -240,7 +243,7 @@ class Executor:
             versions = plan.reads_relations if not roles else plan.reads_relations + roles
             view = portal.view = transaction.statement(versions, plan.writes)
             portal.undo = transaction.mark(None) if plan.parts else None
-            context = portal.context = self._context(transaction, portal.params)
+            context = portal.context = self._context(transaction, portal.params, facts)
             execution = plan.open(view, context)
             try:
                 rows: list[Row] = await execution.fetch(count)
@@ -304,9 +307,8 @@ class Executor:
     async def _started_over(
         self, portal: Portal, execution: Execution, pending: PendingCall, given: int, count: int
     ) -> tuple[Execution, list[Row]]:
-        """Run a statement again that needs values of a sequence: `given` rows of it were fetched before."""
+        """Run a statement again that needs values of a sequence, or sleeps: `given` rows of it were fetched before."""
         state = self._state
-        sequences = state.sequences()
         plan, view, context = portal.prepared.plan, portal.view, portal.context
         assert plan is not None
         assert view is not None
@@ -319,9 +321,13 @@ class Executor:
                 if view.wrote and portal.undo is not None:
                     transaction.back_to(portal.undo)
                 elif view.wrote and isinstance(plan.plan, Write):
-                    raise not_supported("nextval and setval in RETURNING are not supported")
-                await sequences.fetch(pending, wanted)
-                wanted *= 2
+                    raise not_supported("nextval, setval and pg_sleep in RETURNING are not supported")
+                if isinstance(pending, PendingSleep):
+                    await self._sleep(transaction, pending.seconds)
+                    sleep_done(context)
+                else:
+                    await state.sequences().fetch(pending, wanted)
+                    wanted *= 2
                 answers = context.answers
                 context = portal.context = self._context(transaction, portal.params)
                 context.answers = answers
@@ -335,10 +341,22 @@ class Executor:
                     pending = again
                     continue
                 if execution.done:
-                    await sequences.give_back()
+                    await state.sequences().give_back()
                 return execution, rows
         except StaleSchemaError:
             raise schema_changed() from None
+
+    async def _sleep(self, transaction: Transaction, seconds: float) -> None:
+        """pg_sleep: let others run for so long, or until the transaction is too old (54000)."""
+        transaction.take_snapshot()  # its time runs
+        host = self._state.shared.host
+        wait: Wait[None] = Wait()
+        timer = host.later(min(seconds, transaction.seconds_left() + _TOO_LATE_SECONDS), wait.resolve, None)
+        try:
+            await wait
+        finally:
+            timer.cancel()  # a cancelled sleep leaves nothing behind
+        transaction.check_age()
 
     async def _check_system(self, portal: Portal, transaction: Transaction) -> None:
         """What system relations show must be the schema at tau_start, not the one that happened to be cached."""
@@ -382,7 +400,7 @@ class Executor:
         self._busy_since = now
         return turn(host)
 
-    def _context(self, transaction: Transaction, params: list[Any]) -> Context:
+    def _context(self, transaction: Transaction, params: list[Any], facts: SessionFacts | None = None) -> Context:
         state = self._state
         shared = state.shared
         format = state.parameters.format
@@ -393,7 +411,7 @@ class Executor:
             params=params,
             now_us=now_us,
             statement_now_us=shared.clock() if transaction.block else now_us,
-            session=state.facts(),
+            session=state.facts() if facts is None else facts,
             format=format,
             clock=shared.clock,
             random=shared.random,

@@ -162,7 +162,7 @@ class SessionParameters:
         elif listed and own == "search_path" and isinstance(value, str):
             text = limited(own, value)
         else:
-            text = parameter.checked(value)
+            text = parameter.checked(value, self.values.get(own.lower(), ""))
         self._keep()
         if own not in self._session and len(self._session) >= len(self._known.defaults) + CUSTOM_MAX:
             raise SqlError(Code.program_limit_exceeded, f"a session can have {CUSTOM_MAX} parameters of its own")
@@ -297,7 +297,7 @@ class SessionParameters:
         if name.lower() == "amzn-cluster-id":
             return
         parameter = self._known.settable(name)
-        text = parameter.checked(value)
+        text = parameter.checked(value, self._session.get(parameter.name, ""))
         self._set(parameter.name, text)
         self._apply(parameter.name, text)
 

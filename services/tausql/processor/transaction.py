@@ -132,6 +132,10 @@ class Transaction:
             self._parts.reads.metrics.usage.query_timeouts += 1
             raise too_old()
 
+    def seconds_left(self) -> float:
+        """Until it is too old; it has its snapshot."""
+        return max(self._expires - self._parts.host.monotonic(), 0.0)
+
     def statement(self, versions: Versions, writes: bool) -> StatementView:
         """The view of the next statement. `versions`: what its plan relies on."""
         self.number += 1

@@ -308,7 +308,8 @@ class WriteExecution:
         if not self.started:
             self.started = True
             self.count, self.returned = await self.plan.run(self.run)
-            await self.run.finish_parts()
+            if self.run.parts:
+                await self.run.finish_parts()
             if self.run.referential is not None:
                 await settle(self.run)
         if max_rows and len(self.returned) > max_rows:

@@ -39,12 +39,15 @@ class Parameter(NamedTuple):
     unit: str = ""
     category: str = "Preset Options"
 
-    def checked(self, value: str | Sequence[str]) -> str:
-        """The value as SHOW tells it. Raises 22023, 0A000 for a value that is PostgreSQL's but does nothing here."""
+    def checked(self, value: str | Sequence[str], current: str = "") -> str:
+        """The value as SHOW tells it. `current`: the one it takes the place of; half a DateStyle leaves the other half
+        of it. Raises 22023, 0A000 for a value that is PostgreSQL's but does nothing here."""
         special = _CHECKS.get(self.name)
+        if self.name == "DateStyle":
+            return checked_date_style(self._limited(value), current or self.value)
         if special is not None:
             return special(self, value)
-        text = limited(self.name, value if isinstance(value, str) else ", ".join(value))
+        text = self._limited(value)
         if self.kind == "bool":
             return _checked_flag(self, text)
         if self.kind == "integer":
@@ -54,6 +57,9 @@ class Parameter(NamedTuple):
         if self.choices and text.lower() not in self.choices:
             raise invalid(self.name, text)
         return text.lower() if self.kind == "enum" else text
+
+    def _limited(self, value: str | Sequence[str]) -> str:
+        return limited(self.name, value if isinstance(value, str) else ", ".join(value))
 
 
 def limited(name: str, text: str) -> str:
@@ -161,9 +167,9 @@ def _checked_zone(parameter: Parameter, value: str | Sequence[str]) -> str:
     return text
 
 
-def _checked_style(parameter: Parameter, value: str | Sequence[str]) -> str:
+def _checked_interval_style(parameter: Parameter, value: str | Sequence[str]) -> str:
     text = limited(parameter.name, value if isinstance(value, str) else ", ".join(value))
-    return checked_date_style(text) if parameter.name == "DateStyle" else checked_interval_style(text)
+    return checked_interval_style(text)
 
 
 def _checked_application(parameter: Parameter, value: str | Sequence[str]) -> str:
@@ -176,8 +182,7 @@ _CHECKS: Final = MappingProxyType(
         "search_path": _checked_path,
         "client_encoding": _checked_encoding,
         "TimeZone": _checked_zone,
-        "DateStyle": _checked_style,
-        "IntervalStyle": _checked_style,
+        "IntervalStyle": _checked_interval_style,
         "application_name": _checked_application,
     }
 )

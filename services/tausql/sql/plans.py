@@ -35,13 +35,13 @@ class PlanCache:
         self.texts: OrderedDict[str, list[Statement]] = OrderedDict()
         self.refused: OrderedDict[tuple[str, int], None] = OrderedDict()  # templates that a plan cannot be made of
 
-    def statements(self, text: str) -> list[Statement]:
-        """`parse_statements`, remembered. Statements are not to be changed."""
+    def statements(self, text: str, lifted: Lifted | None = None) -> list[Statement]:
+        """`parse_statements`, remembered. Not to be changed. `lifted`: if the text is its template."""
         known = self.texts.get(text)
         if known is not None:
             self.texts.move_to_end(text)
             return known
-        parsed = parse_statements(text, self.dialect)
+        parsed = parse_statements(text, self.dialect, None if lifted is None else lifted.tokens())
         if len(text) <= CACHED_TEXT_MAX:
             self.texts[text] = parsed
             if len(self.texts) > self.capacity:
@@ -118,5 +118,5 @@ class PlanCache:
         system: SystemRelations | None,
         disabled: frozenset[str],
     ) -> tuple[Statement, Prepared]:
-        (statement,) = self.statements(lifted.template)
+        (statement,) = self.statements(lifted.template, lifted)
         return statement, self.prepare(statement, snapshot, search_path, lifted.types, system, disabled)

@@ -52,7 +52,7 @@ def _session(context: Context) -> Sequences:
     return context.sequences()
 
 
-def _answered(context: Context) -> int | None:
+def answered(context: Context) -> int | None:
     """The answer of a call made before the statement was started over."""
     at = context.answered
     answers = context.answers
@@ -62,7 +62,8 @@ def _answered(context: Context) -> int | None:
     return answers[at]
 
 
-def _remember(context: Context, value: int) -> int:
+def remember(context: Context, value: int) -> int:
+    """The answer of a call, given again when the statement is started over."""
     if context.answers is None:
         context.answers = []
     context.answers.append(value)
@@ -71,13 +72,13 @@ def _remember(context: Context, value: int) -> int:
 
 
 def nextval(context: Context, oid: int, checked: bool = True) -> int:
-    known = _answered(context)
+    known = answered(context)
     if known is not None:
         return known
     value = _session(context).next(oid, checked)
     if value is None:
         raise PendingCall(oid, checked=checked)
-    return _remember(context, value)
+    return remember(context, value)
 
 
 def next_identity(context: Context, oid: int) -> int:
@@ -85,12 +86,12 @@ def next_identity(context: Context, oid: int) -> int:
 
 
 def setval(context: Context, oid: int, value: int, called: bool = True) -> int:
-    known = _answered(context)
+    known = answered(context)
     if known is not None:
         return known
     if not _session(context).set_done(oid, value, called):
         raise PendingCall(oid, value, called)
-    return _remember(context, value)
+    return remember(context, value)
 
 
 def currval(context: Context, oid: int) -> int:

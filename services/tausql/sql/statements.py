@@ -17,7 +17,7 @@ from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql import beyond, demands, past, refusals, table_from_query, utility
 from tausql.sql.dialect import DSQL, Dialect
 from tausql.sql.expressions.parsing import parse
-from tausql.sql.lexer import Token, name_value, split, syntax_error_at, syntax_error_at_end
+from tausql.sql.lexer import Token, cut, name_value, split, syntax_error_at, syntax_error_at_end, words_of
 from tausql.sql.table_from_query import TableFromQuery
 
 TEXT_BYTES_MAX: Final = 10 << 20  # one statement: as large as a protocol message
@@ -56,10 +56,14 @@ class Statement:
             raise error
 
 
-def parse_statements(text: str, dialect: Dialect = DSQL) -> list[Statement]:
-    """The statements of a query string, empty ones left out. Raises 42601, 54000 and 54001; never RecursionError."""
+def parse_statements(text: str, dialect: Dialect = DSQL, found: list[Token] | None = None) -> list[Statement]:
+    """The statements of a query string, empty ones left out. Raises 42601, 54000 and 54001; never RecursionError.
+
+    `found`: its tokens, where they are known and are those of one statement."""
     if len(text) > TEXT_BYTES_MAX:
         raise SqlError(Code.program_limit_exceeded, "query string is too long")
+    if found:
+        return [_classify(*cut(text, found), dialect)]
     return [_classify(own, tokens, dialect) for own, tokens in split(text)]
 
 
@@ -79,9 +83,9 @@ def _classified(text: str, tokens: list[Token], dialect: Dialect) -> Statement:
         )
     if len(tokens) > TOKENS_MAX:
         raise SqlError(Code.statement_too_complex, f"statement has more than {TOKENS_MAX} words and symbols")
-    _check_nesting(text, tokens)
-    _check_end(text, tokens)
-    words = [token.word for token in tokens]
+    words = words_of(tokens)
+    _check_nesting(text, tokens, words)
+    _check_end(text, tokens, words)
     first = words[0]
     if dialect.testing:
         call = demands.read_call(tokens, words)
@@ -142,18 +146,21 @@ def _table_from_query(text: str, wanted: TableFromQuery, dialect: Dialect) -> St
     return Statement("table_from_query", text, tag="CREATE TABLE AS", options={**wanted._asdict(), "query": query})
 
 
-def _check_nesting(text: str, tokens: list[Token]) -> None:
+_BRACKETS = frozenset("()[]")
+
+
+def _check_nesting(text: str, tokens: list[Token], words: list[str]) -> None:
     depth = 0
-    for token in tokens:
-        if token.kind == "punctuation":
-            if token.text in "([":
+    for at, word in enumerate(words):
+        if word in _BRACKETS:
+            if word in ("(", "["):
                 depth += 1
                 if depth > NESTING_MAX:
                     raise refusals.too_deep()
-            elif token.text in ")]":
+            else:
                 depth -= 1
                 if depth < 0:
-                    raise syntax_error_at(token.text, token.start)
+                    raise syntax_error_at(word, tokens[at].start)
     if depth:
         raise syntax_error_at_end(text)
 
@@ -167,17 +174,19 @@ _DANGLING = frozenset(
 _ENDED = _QUERY_WORDS | {"INSERT", "UPDATE", "DELETE"}
 
 
-def _check_end(text: str, tokens: list[Token]) -> None:
+def _check_end(text: str, tokens: list[Token], words: list[str]) -> None:
     """A statement that stops in the middle: sqlglot points at its last word, or takes that for an alias."""
-    last = tokens[-1]
-    if tokens[0].word in _ENDED:
-        _check_pairs(tokens)
-    if tokens[0].word not in _ENDED or (len(tokens) > 1 and tokens[-2].word in ("AS", ".")):
-        return  # SET x TO on; a label may be any word
-    if len(tokens) > 1 and tokens[-2].word in ("FROM", "WHERE", "SET", "AND") and last.word in _DANGLING:
-        raise syntax_error_at(last.text, last.start)
-    sorts = len(tokens) > 1 and tokens[-2].word == "USING"  # ORDER BY x USING >
-    if last.word in _DANGLING or (last.kind == "operator" and last.text != "*" and not sorts) or last.text == ",":
+    if words[0] not in _ENDED:
+        return  # SET x TO on
+    _check_pairs(tokens, words)
+    last, end = words[-1], tokens[-1]
+    before = words[-2] if len(words) > 1 else ""
+    if before in ("AS", "."):
+        return  # a label may be any word
+    if before in ("FROM", "WHERE", "SET", "AND") and last in _DANGLING:
+        raise syntax_error_at(end.text, end.start)
+    sorts = before == "USING"  # ORDER BY x USING >
+    if last in _DANGLING or (end.kind == "operator" and end.text != "*" and not sorts) or end.text == ",":
         raise syntax_error_at_end(text)
 
 
@@ -191,30 +200,35 @@ _NO_ALIAS = frozenset((",", ")"))  # a label of the select list may be any word
 _WANTS_ITEM = frozenset(", BY WHERE AND OR ON HAVING WHEN THEN ELSE = <> != < > <= >= + - / || %".split())
 
 
-def _check_pairs(tokens: list[Token]) -> None:
+_CHECKED_BEFORE = _WANTS_ITEM | {"AS", "::", "NOT", "INSERT", "DELETE", "("}
+
+
+def _check_pairs(tokens: list[Token], words: list[str]) -> None:
     """Words with a gap between them that sqlglot closes by itself: `SELECT a, FROM t`, `ORDER BY a, DESC`."""
-    before = ""
-    whens = 0
-    for at, token in enumerate(tokens):
-        word = token.word
-        whens += (word == "WHEN") - (word == "THEN")
-        if before in _WANTS_ITEM and word in _NO_ITEM and _word_at(tokens, at - 2) not in ("USING", "."):
-            raise syntax_error_at(token.text, token.start)
-        if word == "ALL" and before == "BY" and _word_at(tokens, at + 1) in _ENDS_GROUPING:
-            raise SqlError(Code.syntax_error, "syntax error: GROUP BY ALL needs something to group by")
-        if before == "AS" and word in _NO_ALIAS:
-            raise syntax_error_at(token.text, token.start)
-        if before == "::" and word == "DOUBLE" and _word_at(tokens, at + 1) != "PRECISION":
-            raise SqlError(Code.undefined_object, 'type "double" does not exist')
-        if word == "NULL" and before == "NOT" and at > 1 and _is_value_end(tokens[at - 2]):
-            raise syntax_error_at(tokens[at - 1].text, tokens[at - 1].start)
-        if _SECOND_WORDS.get(before.lower(), word) != word and _word_at(tokens, at - 2) in ("(", ")"):
-            raise syntax_error_at(token.text, token.start)  # WITH ... INSERT t
-        if word == "SELECT" and before == "(" and at > 2 and tokens[at - 3].word in ("WITH", "RECURSIVE"):
-            raise syntax_error_at(token.text, token.start)  # WITH q (SELECT ...), without AS
-        before = word
-    if whens > 0:
+    for at, before in enumerate(words[:-1], 1):
+        if before in _CHECKED_BEFORE:
+            _check_pair(tokens, words, at, before)
+    if words.count("WHEN") > words.count("THEN"):
         raise SqlError(Code.syntax_error, "syntax error: WHEN without THEN")
+
+
+def _check_pair(tokens: list[Token], words: list[str], at: int, before: str) -> None:
+    """One word and what stands before it."""
+    word, token = words[at], tokens[at]
+    if before in _WANTS_ITEM and word in _NO_ITEM and _word_at(words, at - 2) not in ("USING", "."):
+        raise syntax_error_at(token.text, token.start)
+    if word == "ALL" and before == "BY" and _word_at(words, at + 1) in _ENDS_GROUPING:
+        raise SqlError(Code.syntax_error, "syntax error: GROUP BY ALL needs something to group by")
+    if before == "AS" and word in _NO_ALIAS:
+        raise syntax_error_at(token.text, token.start)
+    if before == "::" and word == "DOUBLE" and _word_at(words, at + 1) != "PRECISION":
+        raise SqlError(Code.undefined_object, 'type "double" does not exist')
+    if word == "NULL" and before == "NOT" and at > 1 and _is_value_end(tokens[at - 2]):
+        raise syntax_error_at(tokens[at - 1].text, tokens[at - 1].start)
+    if _SECOND_WORDS.get(before.lower(), word) != word and _word_at(words, at - 2) in ("(", ")"):
+        raise syntax_error_at(token.text, token.start)  # WITH ... INSERT t
+    if word == "SELECT" and before == "(" and at > 2 and words[at - 3] in ("WITH", "RECURSIVE"):
+        raise syntax_error_at(token.text, token.start)  # WITH q (SELECT ...), without AS
 
 
 _BEFORE_NOT = frozenset(
@@ -230,8 +244,8 @@ def _is_value_end(token: Token) -> bool:
     return token.kind == "word" and token.word not in _BEFORE_NOT
 
 
-def _word_at(tokens: list[Token], at: int) -> str:
-    return tokens[at].word if 0 <= at < len(tokens) else ""
+def _word_at(words: list[str], at: int) -> str:
+    return words[at] if 0 <= at < len(words) else ""
 
 
 _NOT_SUPPORTED_IN_QUERIES = (
@@ -346,7 +360,7 @@ def _check_write(text: str, tokens: list[Token], words: list[str]) -> None:
         raise syntax_error_at(tokens[at].text, tokens[at].start) if at > 0 else syntax_error_at_end(text)
     if words[0] == "INSERT" and "CONFLICT" in words:
         at = next((at for at in range(len(words) - 1) if words[at : at + 2] == ["DO", "UPDATE"]), -1)
-        if at > 0 and _word_at(tokens, at + 2) != "SET":
+        if at > 0 and _word_at(words, at + 2) != "SET":
             missing = tokens[at + 2 : at + 3]
             raise syntax_error_at(missing[0].text, missing[0].start) if missing else syntax_error_at_end(text)
     if words[0] == "INSERT" and not {"VALUES", "SELECT", "DEFAULT", "WITH", "TABLE"} & set(words):

@@ -49,6 +49,27 @@ class Lifted:
     template: str
     values: list[Any]
     types: tuple[Type | None, ...]
+    found: list[Token]  # of the text that had the literals
+    places: list[int]  # which of those are the literals
+
+    def tokens(self) -> list[Token] | None:
+        """The template's tokens, without reading it again; None where it has to be read (`and'x'` becomes `and$1`)."""
+        made: list[Token] = []
+        moved = before = 0  # `before`: tokens that are in `made` already
+        for number, at in enumerate(self.places, 1):
+            made += [Token(kind, text, start + moved) for kind, text, start in self.found[before:at]]
+            start = self.found[at].start
+            if at and self.found[at - 1].kind in (WORD, PARAM) and _ends_at(self.found[at - 1], start):
+                return None
+            made.append(Token(PARAM, f"${number}", start + moved))
+            moved += len(made[-1].text) - len(self.found[at].text)
+            before = at + 1
+        made += [Token(kind, text, start + moved) for kind, text, start in self.found[before:]]
+        return made
+
+
+def _ends_at(token: Token, end: int) -> bool:
+    return token.start + len(token.text) == end
 
 
 def lift(text: str) -> Lifted | None:
@@ -68,11 +89,11 @@ def lift(text: str) -> Lifted | None:
         return None
     end = found[-1].start + len(found[-1].text)
     lifter.parts.append(text[lifter.at : end])
-    return Lifted("".join(lifter.parts), lifter.values, tuple(lifter.types))
+    return Lifted("".join(lifter.parts), lifter.values, tuple(lifter.types), found, lifter.places)
 
 
 class _Lifter:
-    __slots__ = ("at", "parts", "text", "types", "values")
+    __slots__ = ("at", "parts", "places", "text", "types", "values")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -80,6 +101,7 @@ class _Lifter:
         self.parts: list[str] = []
         self.values: list[Any] = []
         self.types: list[Type | None] = []
+        self.places: list[int] = []
 
     def run(self, found: Sequence[Token]) -> bool:
         """False: leave the whole statement alone."""
@@ -114,14 +136,14 @@ class _Lifter:
             elif kind == PARAM:
                 return False
             elif lifting and kind == NUMBER:
-                if not self._number(token, previous):
+                if not self._number(token, previous, at):
                     return False
             elif lifting and kind == STRING and not self._string(token, previous, found, at):
                 return False
             previous = token
         return True
 
-    def _number(self, token: Token, previous: Token) -> bool:
+    def _number(self, token: Token, previous: Token, at: int) -> bool:
         if previous.kind == WORD and previous.text.upper() not in _VALUE_BEFORE:
             return True
         if previous.kind == NUMBER or token.text[:2].lower() in ("0x", "0o", "0b") or "_" in token.text:
@@ -138,7 +160,7 @@ class _Lifter:
                 value = Decimal(value)
         else:
             type = NUMERIC
-        self._put(token, value, type)
+        self._put(token, at, value, type)
         return True
 
     def _string(self, token: Token, previous: Token, found: Sequence[Token], at: int) -> bool:
@@ -154,12 +176,13 @@ class _Lifter:
             and following.text.upper() in ("ESCAPE", "COLLATE", "UESCAPE")
         ):
             return True
-        self._put(token, token.text[1:-1].replace("''", "'"), None)
+        self._put(token, at, token.text[1:-1].replace("''", "'"), None)
         return True
 
-    def _put(self, token: Token, value: Any, type: Type | None) -> None:
+    def _put(self, token: Token, at: int, value: Any, type: Type | None) -> None:
         if len(self.values) >= LITERALS_MAX:
             return
+        self.places.append(at)
         self.values.append(value)
         self.types.append(type)
         self.parts.append(self.text[self.at : token.start])

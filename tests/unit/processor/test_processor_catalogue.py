@@ -119,12 +119,36 @@ def test_names_of_oids(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("to_regoper('0'), to_regoperator('12'), '0'::regoper, to_regoperator('0')::oid", ("0", "12", "0", "0")),
+        (
+            "to_regoper('91'), '91'::regoper, to_regoperator('551')",
+            ("pg_catalog.=", "pg_catalog.=", "+(integer,integer)"),
+        ),
+        ("to_regoper('+'), to_regoper('-'), to_regoper('~~~~~'), to_regoper('')", (None, None, None, None)),
+        ("to_regoperator('-'), to_regoperator('||/'), to_regoper('||/')", (None, None, "||/")),
+        ("to_regclass('1259'), to_regtype('23'), to_regproc('33')", ("pg_class", "integer", "charout")),
+        ("to_regclass('-'), to_regclass('99999999999'), to_regrole('nobody')", ("-", None, None)),
+        ("acldefault('r', 1), acldefault('l', 1)", ("{1=arwdDxt/1}", "{=U/1,1=U/1}")),
+        ("acldefault('p', 1), acldefault('L', 1), acldefault('c', 1)", ("{1=sA/1}", "{1=rw/1}", "{}")),
+    ],
+)
+def test_operators_by_number_and_access_lists_by_kind(
+    client: Client, sql: str, expected: tuple[str | None, ...]
+) -> None:
+    assert values(client, f"SELECT {sql}") == [expected]
+
+
+@pytest.mark.parametrize(
     ("sql", "code", "message"),
     [
         ("SELECT 'nothing'::regclass", "42P01", 'relation "nothing" does not exist'),
         ("SELECT 'nowhere.parent'::regclass", "3F000", 'schema "nowhere" does not exist'),
         ("SELECT 'no_type'::regtype", "42704", 'type "no_type" does not exist'),
         ("SELECT 'nobody'::regrole", "42704", 'role "nobody" does not exist'),
+        ("SELECT '+'::regoperator", "22P02", "expected a left parenthesis"),
+        ("SELECT acldefault('B', 1)", "XX000", "unrecognized object type abbreviation: B"),
         ("SELECT 'lower'::regproc", "42725", 'more than one function named "lower"'),
         ("SELECT 'no_function()'::regprocedure", "42883", 'function "no_function()" does not exist'),
         ("SELECT has_table_privilege('parent', 'fly')", "22023", 'unrecognized privilege type: "fly"'),
@@ -241,7 +265,7 @@ def test_functions_and_types_have_the_oids_clients_know(client: Client) -> None:
 
 
 def test_relations_that_have_nothing_to_show_are_there(client: Client) -> None:
-    for name in ("pg_trigger", "pg_policy", "pg_publication", "pg_extension", "pg_locks", "pg_matviews", "pg_enum"):
+    for name in ("pg_trigger", "pg_policy", "pg_publication", "pg_locks", "pg_matviews", "pg_enum"):
         assert values(client, f"SELECT * FROM {name}") == []
 
 

@@ -41,6 +41,16 @@ def test_ten_mebibytes(session: Client) -> None:
     assert error.fields["D"] == "Current transaction size 11mb 10mb"
 
 
+def test_128_mebibytes_of_a_query(session: Client) -> None:
+    wide = "SELECT repeat('x', 1000000) || n AS v FROM generate_series(1, {}) n"
+    query = f"SELECT sum(length(v)) FROM ({wide} ORDER BY v) w"
+    assert rows(session.query(query.format(100))) == [("100000192",)]
+    run(session, "BEGIN")
+    assert errors(session.query(query.format(140))) == [("53200", "query requires too much temp space, out of memory.")]
+    assert errors(session.query("SELECT 1"))[0][0] == "25P02"
+    assert tags(session.query("COMMIT")) == ["ROLLBACK"]
+
+
 @pytest.mark.parametrize("sql", ["SELECT * FROM items", "INSERT INTO items VALUES (1)", "CREATE TABLE t (a int)"])
 def test_three_hundred_seconds(session: Client, sql: str) -> None:
     run(session, "BEGIN", "SELECT * FROM items")
@@ -94,3 +104,22 @@ def test_what_a_startup_packet_may_not_bring() -> None:
     taken = {"client_encoding": "'utf-8'", "DateStyle": "ISO", "TimeZone": "UTC", "extra_float_digits": "2"}
     client = Client(fleet, 0, {**taken, "application_name": "x", "options": "-c search_path=a,b"})
     assert rows(client.query("SHOW search_path")) == [("a, b",)]
+
+
+def test_half_a_date_style_leaves_the_other_half() -> None:
+    session = Client(TestFleet(), 0, {"DateStyle": "SQL", "options": "-c DateStyle=DMY"})
+
+    def shown(*statements: str) -> str | None:
+        for sql in statements:
+            assert not errors(session.query(sql)), sql
+        return rows(session.query("SHOW DateStyle"))[0][0]
+
+    assert shown() == "SQL, DMY"
+    assert rows(session.query("SELECT date '2026-05-31'")) == [("31/05/2026",)]
+    assert shown("SET DateStyle = 'Postgres'") == "Postgres, DMY"
+    assert shown("SET DateStyle = MDY") == "Postgres, MDY"
+    assert shown("BEGIN", "SET LOCAL DateStyle = 'ISO'", "SET LOCAL DateStyle = 'YMD'") == "ISO, YMD"
+    assert shown("ROLLBACK") == "Postgres, MDY"
+    assert shown("SELECT set_config('datestyle', 'dmy', false)") == "Postgres, DMY"
+    assert shown("SET DateStyle = ISO, MDY") == "ISO, MDY"
+    assert shown("RESET DateStyle") == "SQL, DMY"

@@ -113,6 +113,12 @@ def test_semicolons_in_strings_comments_and_dollar_quotes_do_not_split() -> None
     assert parse_statements("  ; -- nothing\n") == []
 
 
+def test_quotes_in_a_comment_at_the_end_begin_nothing() -> None:
+    with pytest.raises(SqlError, match="unterminated quoted identifier") as raised:
+        parse_statements("select 1 --b'\r\"")  # a carriage return ends the comment
+    assert raised.value.position == 15
+
+
 def test_begin_set_and_show_options() -> None:
     (begin,) = parse_statements("begin isolation level repeatable read, read only not deferrable")
     assert begin.options == {"isolation": "REPEATABLE READ", "read_only": True, "deferrable": False}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tausql.sql.lexer import tokens
 from tausql.sql.template import lift
 
 LIFTED = r"""
@@ -94,3 +95,17 @@ def test_numbers_have_the_types_postgresql_gives_them() -> None:
     assert lifted is not None
     assert [type.name if type is not None else None for type in lifted.types] == ["int4", "int8", "numeric", "numeric"]
     assert str(lifted.values[3]) == "1.50"
+
+
+@pytest.mark.parametrize("text", [text for text, _ in PAIRS])
+def test_a_template_s_tokens_are_known_without_reading_it(text: str) -> None:
+    lifted = lift(text)
+    assert lifted is not None
+    assert lifted.tokens() == tokens(lifted.template)
+
+
+def test_a_literal_right_behind_a_word_makes_another_word_of_it() -> None:
+    lifted = lift("select 1 where a and'x' = b")
+    assert lifted is not None
+    assert lifted.template == "select 1 where a and$1 = b"
+    assert lifted.tokens() is None

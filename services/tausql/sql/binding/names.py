@@ -34,7 +34,7 @@ class Namespace:
 
     def add(self, relation: Relation) -> None:
         self.relations.append(relation)
-        self.columns.extend(VisibleColumn(column.name, slot_of(column), column) for column in relation.columns)
+        self.columns += [VisibleColumn(column.name, slot_of(column), column) for column in relation.columns]
 
     def extend(self, other: Namespace) -> None:
         self.columns.extend(other.columns)

@@ -23,6 +23,8 @@ from tausql.sql.expressions.nodes import Expr, OuterSlot, Slot, Subquery, walk
 
 
 def slots_of(expr: Expr, subqueries: Sequence[SubqueryBinding]) -> frozenset[int]:
+    if isinstance(expr, Slot):
+        return frozenset((expr.slot,))
     found: set[int] = set()
     for node in walk(expr):
         if isinstance(node, Slot):

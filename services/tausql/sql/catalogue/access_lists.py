@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from tausql.protocol.errors import Code, SqlError
 from tausql.sql.catalogue.facts import Facts
 from tausql.sql.catalogue.objects import PUBLIC_OID, Acl, Grant
 from tausql.sql.catalogue.quoting import quoted
@@ -20,7 +21,7 @@ _ORDER: Final = "".join(PRIVILEGES)
 # acldefault(): kind -> (all that the owner has, what everybody has)
 _DEFAULTS: Final = {
     "r": ("arwdDxt", ""), "s": ("rwU", ""), "f": ("X", "X"), "T": ("U", "U"), "n": ("UC", ""), "d": ("CTc", "Tc"),
-    "l": ("U", "U"), "t": ("C", ""), "c": ("", ""), "S": ("rwU", ""),
+    "l": ("U", "U"), "t": ("C", ""), "c": ("", ""), "L": ("rw", ""), "F": ("U", ""), "S": ("U", ""), "p": ("sA", ""),
 }  # fmt: skip
 
 
@@ -35,12 +36,19 @@ def item_text(facts: Facts, grant: Grant) -> str:
     letters = "".join(
         letter + ("*" if letter in grant.grantable else "") for letter in _ORDER if letter in grant.privileges
     )
-    grantee = "" if grant.grantee == PUBLIC_OID else quoted(facts.role_name(grant.grantee))
-    return f"{grantee}={letters}/{quoted(facts.role_name(grant.grantor))}"
+    grantee = "" if grant.grantee == PUBLIC_OID else _role_text(facts, grant.grantee)
+    return f"{grantee}={letters}/{_role_text(facts, grant.grantor)}"
+
+
+def _role_text(facts: Facts, oid: int) -> str:
+    role = facts.objects.roles_by_oid.get(oid)
+    return str(oid) if role is None else quoted(role.name)
 
 
 def default_acl(kind: str, owner: int) -> tuple[Grant, ...]:
-    """acldefault(): the access list of an object of this kind that has none."""
+    """acldefault(): the access list of an object of this kind that has none. Raises XX000 for no kind."""
+    if kind not in _DEFAULTS:
+        raise SqlError(Code.internal_error, f"unrecognized object type abbreviation: {kind}")
     own, everybody = _DEFAULTS[kind]
     found: list[Grant] = []
     if everybody:

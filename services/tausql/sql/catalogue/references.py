@@ -213,9 +213,19 @@ def _operator(text: str, facts: Facts, path: Path) -> int:
     return oid
 
 
+def _operator_of_types(text: str, facts: Facts, path: Path) -> int:
+    if "(" not in text:
+        raise SqlError(Code.invalid_text_representation, "expected a left parenthesis")
+    return _operator(text, facts, path)
+
+
 def _operator_name(oid: int, facts: Facts, path: Path) -> str | None:
+    """Alone where no other operator is called so."""
     row = builtin_by_oid("pg_operator").get(oid)
-    return row[1] if row is not None else None
+    if row is None:
+        return None
+    alone = sum(other[1] == row[1] for other in builtin_rows("pg_operator")) == 1
+    return row[1] if alone else f"pg_catalog.{row[1]}"
 
 
 def _operator_signature(oid: int, facts: Facts, path: Path) -> str | None:
@@ -280,7 +290,7 @@ _COLLATION = _builtin("pg_collation", "collation")
 _RESOLVERS: Final[Mapping[str, Callable[[str, Facts, Any], int]]] = MappingProxyType(
     {
         "class": _class, "type": _type, "proc": _procedure, "procedure": _procedure, "oper": _operator,
-        "operator": _operator, "namespace": _namespace, "role": _role, "config": _CONFIG[0],
+        "operator": _operator_of_types, "namespace": _namespace, "role": _role, "config": _CONFIG[0],
         "dictionary": _DICTIONARY[0], "collation": _COLLATION[0],
     }
 )  # fmt: skip

@@ -378,6 +378,7 @@ class Creation:
             if options is not None:
                 given = {"type_oid": definition.type.oid, **sequences.read_options(options)}
                 options.expect_end()
+            sequences.check_count(self._change, len(made) + 1)
             sequence = sequences.identity_sequence(
                 self._change, self._oid(), self._schema, self._name, table.oid, definition.name, at + 1, given,
                 table.owner, frozenset(self._claims),

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from tausql.protocol.errors import not_supported
-from tausql.sql.expressions.parsing import INTERVAL_LITERAL, SUBSCRIPT, parse_expression
+from tausql.sql.expressions.parsing import INTERVAL_LITERAL, POSTGRES, SUBSCRIPT, parse_expression
 from tausql.sql.expressions.token_edits import MARK
 
 
@@ -20,8 +19,8 @@ def expression_text(node: exp.Expr) -> str:
             column.set(part, None)
     for call in list(copy.find_all(exp.Anonymous)):
         if call.this == SUBSCRIPT:
-            raise not_supported("array subscripts are not supported in stored expressions")
-        if call.this == INTERVAL_LITERAL:
+            call.replace(call.expressions[0].copy())
+        elif call.this == INTERVAL_LITERAL:
             interval = exp.Cast(this=call.expressions[0].copy(), to=exp.DataType.build("interval", dialect="postgres"))
             if call is copy:
                 copy = interval
@@ -29,6 +28,6 @@ def expression_text(node: exp.Expr) -> str:
                 call.replace(interval)
         else:
             call.set("this", str(call.this).removeprefix(MARK))
-    text: str = copy.sql("postgres", normalize_functions=False)
+    text: str = copy.sql(POSTGRES, normalize_functions=False)
     parse_expression(text)
     return text

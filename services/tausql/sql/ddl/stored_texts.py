@@ -14,7 +14,7 @@ from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.catalogue.objects import Function
 from tausql.sql.ddl.change import SchemaChange
 from tausql.sql.ddl.names import qualified, quoted
-from tausql.sql.expressions.parsing import INTERVAL_LITERAL, SUBSCRIPT, parse, parse_expression
+from tausql.sql.expressions.parsing import INTERVAL_LITERAL, POSTGRES, SUBSCRIPT, parse, parse_expression
 from tausql.sql.expressions.token_edits import MARK
 from tausql.sql.functions.catalogue import is_function
 
@@ -42,7 +42,7 @@ def text_of(node: exp.Expr) -> str:
                 call.replace(literal)
         elif isinstance(call.this, str):
             call.set("this", name.removeprefix(MARK))
-    text: str = copy.sql("postgres", normalize_functions=False)
+    text: str = copy.sql(POSTGRES, normalize_functions=False)
     if isinstance(copy, exp.Query | exp.Values):
         if len(parse(text)) != 1:
             raise not_supported("this query cannot be kept as the definition of an object")

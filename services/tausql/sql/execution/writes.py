@@ -62,7 +62,8 @@ class Write:
         while True:
             rows = await cursor.next()
             if not rows:
-                run.begin_write()
+                if run.parts:
+                    run.begin_write()
                 return found
             found = found + rows if found else rows
             run.memory.hold(rows)

@@ -137,7 +137,10 @@ def _parameter(binder: Binder, node: exp.Parameter) -> Expr:
 
 
 def _column(binder: Binder, node: exp.Column) -> Expr:
-    parts = tuple(folded(part) for part in node.parts if isinstance(part, exp.Identifier))
+    if node.args.get("table") is None and isinstance(node.this, exp.Identifier):
+        parts: tuple[str, ...] = (folded(node.this),)
+    else:
+        parts = tuple([folded(part) for part in node.parts if isinstance(part, exp.Identifier)])
     if parts and isinstance(node.this, exp.Star):
         return binder.scope.resolve_column(parts)  # t.* as a value is t
     if not parts:
@@ -179,11 +182,11 @@ def _flat(node: exp.Expr, kind: type[exp.Expr]) -> list[exp.Expr]:
 
 
 def _and(binder: Binder, node: exp.And) -> Expr:
-    return And(args=tuple(binder.boolean(item, "AND") for item in _flat(node, exp.And)))
+    return And(args=tuple([binder.boolean(item, "AND") for item in _flat(node, exp.And)]))
 
 
 def _or(binder: Binder, node: exp.Or) -> Expr:
-    return Or(args=tuple(binder.boolean(item, "OR") for item in _flat(node, exp.Or)))
+    return Or(args=tuple([binder.boolean(item, "OR") for item in _flat(node, exp.Or)]))
 
 
 def _not(binder: Binder, node: exp.Not) -> Expr:

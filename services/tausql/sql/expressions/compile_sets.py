@@ -24,7 +24,7 @@ from tausql.sql.expressions.nodes import (
     Subscript,
 )
 from tausql.sql.functions.array_functions import flatten
-from tausql.sql.types.arrays import dimensions
+from tausql.sql.types.arrays import BoundedArray, bounded, dimensions, lows_of
 from tausql.sql.types.ordering import hash_key, identity
 from tausql.sql.types.records import CompositeType, Shape, record, shape_of
 
@@ -103,13 +103,16 @@ def _array_literal(expr: ArrayLiteral, compile: Compile) -> Compiled:
 
     def nested(row: Row, context: Context) -> list[Any]:
         items = [run(row, context) for run in runs]
-        shapes = {tuple(dimensions(item)) if isinstance(item, list) else None for item in items}
+        shapes = {(tuple(dimensions(item)), lows_of(item)) if isinstance(item, list) else None for item in items}
         if len(shapes) > 1:
             raise SqlError(
-                Code.data_exception,
+                Code.array_subscript_error,
                 "multidimensional arrays must have array expressions with matching dimensions",
             )
-        return [] if shapes == {()} else items
+        shape = shapes.pop()
+        if shape is None or not any(type(item) is BoundedArray for item in items):
+            return [] if shape == ((), ()) else items
+        return bounded([list(item) for item in items], (1, *shape[1]))
 
     return nested
 
@@ -121,8 +124,11 @@ def _subscript(expr: Subscript, compile: Compile) -> Compiled:
 
     def run(row: Row, context: Context) -> Any:
         value = array_of(row, context)
-        for index in indexes:
+        lows = value.lows if type(value) is BoundedArray else None
+        for level, index in enumerate(indexes):
             at = index(row, context)
+            if lows is not None and at is not None and level < len(lows):
+                at += 1 - lows[level]
             if not isinstance(value, list) or at is None or not first <= at < len(value) + first:
                 return None
             value = value[at - first]
@@ -139,10 +145,15 @@ def _slice(expr: Slice, compile: Compile) -> Compiled:
     def run(row: Row, context: Context) -> Any:
         value = array_of(row, context)
         found = iter([bound(row, context) for bound in bounds])
-        limits = [next(found) if there else _OPEN for there in present]
+        limits: list[Any] = [next(found) if there else _OPEN for there in present]
         if value is None or None in limits:
             return None
         pairs = list(zip(limits[::2], limits[1::2], strict=True))
+        if type(value) is BoundedArray:
+            pairs = [
+                (low if low is _OPEN else low + 1 - first, high if high is _OPEN else high + 1 - first)
+                for (low, high), first in zip(pairs, value.lows, strict=False)
+            ] + pairs[len(value.lows) :]
         return _sliced(value, pairs) if len(pairs) <= len(dimensions(value)) else []
 
     return run

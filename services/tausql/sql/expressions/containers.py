@@ -48,7 +48,7 @@ def _array(binder: Binder, node: exp.Array) -> Expr:
             "cannot determine type of empty array",
             hint="Explicitly cast to the desired type, for example ARRAY[]::integer[].",
         )
-    nested = any(isinstance(item, exp.Array) for item in node.expressions) or all(i.type.is_array for i in items)
+    nested = any(isinstance(item, exp.Array) for item in node.expressions) or any(i.type.is_array for i in items)
     unified, type, _ = unify(items, "ARRAY", params)
     return ArrayLiteral(items=unified, nested=nested and type.is_array, type=_array_type(type))
 

@@ -24,6 +24,8 @@ from tausql.sql.expressions.nodes import (
     walk,
 )
 
+_VARYING: Final = (Slot, OuterSlot, Param, Subquery, AggregateCall, SetReturningCall)
+_CALLS: Final = (FunctionCall, SetReturningCall)
 _FOLDED: Final = (FunctionCall, Cast, Fit, Convert, ArrayLiteral)
 
 
@@ -40,7 +42,7 @@ def volatility(expr: Expr) -> str:
 
 
 def node_volatility(node: Expr) -> str:
-    if isinstance(node, FunctionCall | SetReturningCall):
+    if isinstance(node, _CALLS):
         return node.function.volatility
     if isinstance(node, Cast):
         return "i" if node.conversion.immutable else "s"
@@ -51,9 +53,7 @@ def node_volatility(node: Expr) -> str:
 
 def is_constant(expr: Expr) -> bool:
     """No column, parameter, sub-query or aggregate inside, and nothing volatile."""
-    if any(isinstance(n, Slot | OuterSlot | Param | Subquery | AggregateCall | SetReturningCall) for n in walk(expr)):
-        return False
-    return volatility(expr) != "v"
+    return not any(isinstance(node, _VARYING) or node_volatility(node) == "v" for node in walk(expr))
 
 
 def _is_null(node: Expr) -> bool:

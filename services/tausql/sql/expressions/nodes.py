@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from operator import is_
+from typing import Any, ClassVar, Final, Self
 
 from tausql.sql.functions.function import Aggregate, Function
 from tausql.sql.types import builtin as b
@@ -27,17 +28,24 @@ class Expr:
     def children(self) -> tuple[Expr, ...]:
         found: list[Expr] = []
         for name in self.PARTS:
-            _collect(getattr(self, name), found)
+            value = getattr(self, name)
+            if isinstance(value, Expr):
+                found.append(value)
+            elif value:
+                _collect(value, found)
         return tuple(found)
 
     def replace(self, change: Callable[[Expr], Expr]) -> Expr:
         """The tree rebuilt from the leaves up, each node passed through `change`."""
         if not self.PARTS:
             return change(self)
-        changed = {name: _mapped(getattr(self, name), change) for name in self.PARTS}
-        if all(changed[name] is getattr(self, name) for name in self.PARTS):
-            return change(self)
-        return change(dataclasses.replace(self, **changed))
+        changed: dict[str, Any] = {}
+        for name in self.PARTS:
+            before = getattr(self, name)
+            after = _mapped(before, change)
+            if after is not before:
+                changed[name] = after
+        return change(dataclasses.replace(self, **changed) if changed else self)
 
     def retyped(self, type: Type, typmod: int = -1) -> Self:
         return dataclasses.replace(self, type=type, typmod=typmod)
@@ -55,16 +63,22 @@ def _mapped(value: Any, change: Callable[[Expr], Expr]) -> Any:
     if isinstance(value, Expr):
         return value.replace(change)
     if isinstance(value, tuple):
-        items = tuple(_mapped(item, change) for item in value)
-        return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+        items = tuple([_mapped(item, change) for item in value])
+        return value if all(map(is_, items, value)) else items
     return value
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
-    """The node and all below it."""
-    yield expr
-    for child in expr.children():
-        yield from walk(child)
+    """The node and all below it, each before what it is made of."""
+    if expr.__class__ in _LEAVES:
+        yield expr
+        return
+    waiting = [expr]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if node.__class__ not in _LEAVES:
+            waiting.extend(reversed(node.children()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -384,3 +398,6 @@ class Subquery(Expr):
     or_equal: bool = False
     plan: Any = dataclasses.field(default=None, compare=False)
     PARTS: ClassVar[tuple[str, ...]] = ("left",)
+
+
+_LEAVES: Final = frozenset((Const, Param, Slot, OuterSlot))  # nothing is below these: no need to ask

@@ -31,7 +31,7 @@ def applied(found: Resolved, left: Expr | None, right: Expr, params: ParamTypes 
         texts = (cast_to(left, b.TEXT, -1, params), cast_to(right, b.TEXT, -1, params))
         return FunctionCall(function=function, args=texts, type=b.TEXT)
     operands = (right,) if left is None else (left, right)
-    args = tuple(must_coerce(arg, wanted, params) for arg, wanted in zip(operands, found.arg_types, strict=True))
+    args = tuple([must_coerce(arg, wanted, params) for arg, wanted in zip(operands, found.arg_types, strict=True)])
     return FunctionCall(function=function, args=args, type=found.result_type)
 
 

@@ -59,6 +59,11 @@ _JOIN_KINDS: Final = frozenset(
     (TokenType.INNER, TokenType.LEFT, TokenType.RIGHT, TokenType.FULL, TokenType.OUTER, TokenType.CROSS,
      TokenType.NATURAL)
 )  # fmt: skip
+# Tokens that `edited` may do something about, besides words before a parenthesis and parameters.
+_EDITED: Final = _JSON_ARROWS | {
+    TokenType.JOIN, TokenType.USING, TokenType.L_PAREN, TokenType.INTERVAL, TokenType.L_BRACKET, TokenType.R_BRACKET,
+    TokenType.STRING, TokenType.HEX_STRING, TokenType.BIT_STRING, TokenType.NUMBER, TokenType.DCOLON,
+}  # fmt: skip
 _FIELD_WORDS: Final = frozenset(("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"))
 _LITERAL_TYPES: Final = frozenset(
     ("DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMETZ", "TEXT", "VARCHAR", "NUMERIC", "DECIMAL", "INT",
@@ -74,6 +79,16 @@ _PARAMETER = re.compile(r"(?<![\w$])\$(?=[0-9])")
 STATEMENT_LENGTH_MAX: Final = 10 << 20  # as large as a protocol message
 
 
+def _dialect() -> Dialect:
+    """PostgreSQL's, but a subscript stays the number it is."""
+    dialect = Dialect.get_or_raise("postgres")
+    dialect.INDEX_OFFSET = 0
+    return dialect
+
+
+POSTGRES: Final = _dialect()  # has no state
+
+
 def _markable() -> frozenset[str]:
     return (frozenset(function_names()) | WINDOW_ONLY | _EXTRA) - _SPECIAL
 
@@ -81,14 +96,23 @@ def _markable() -> frozenset[str]:
 _MARKABLE: Final = _markable()
 
 
+def _foreign() -> frozenset[str]:
+    """Functions of other databases, which sqlglot knows and PostgreSQL does not: a user may have made one (`day`)."""
+    parser = POSTGRES.parser()
+    names = {*parser.FUNCTIONS, *parser.FUNCTION_PARSERS}
+    return frozenset(name.lower() for name in names) - _MARKABLE - _SPECIAL - {"xmltable", "json_objectagg"}
+
+
+_FOREIGN: Final = _foreign()
+
+
 def parse(sql: str) -> list[exp.Expr]:
     """The statements of a query string; empty ones are left out. 42601 for what does not parse."""
     if len(sql) > STATEMENT_LENGTH_MAX:
         raise SqlError(Code.program_limit_exceeded, "statement is too long")
-    dialect = Dialect.get_or_raise("postgres")
     try:
-        tokens = edited(prepared(dialect.tokenize(_without_false_quotes(sql)), sql), sql)
-        parsed = dialect.parser().parse(tokens, sql)
+        tokens = edited(prepared(POSTGRES.tokenize(_without_false_quotes(sql)), sql), sql)
+        parsed = POSTGRES.parser().parse(tokens, sql)
     except (ParseError, TokenError) as error:
         raise _syntax_error(error, sql) from error
     except RecursionError as error:
@@ -157,14 +181,23 @@ def _at(token: Token, kind: TokenType, text: str) -> Token:
 
 def edited(tokens: list[Token], sql: str) -> list[Token]:
     """The tokens with calls marked, JSON keys and subscripts wrapped, interval literals made calls."""
+    kinds = [token.token_type for token in tokens]
+    searching = "recursive" in sql.lower()
+    if not searching and _EDITED.isdisjoint(kinds) and "@" not in sql:
+        return tokens
     out: list[Token] = []
     closing: dict[int, str] = {}
     at, count = 0, len(tokens)
-    searching = "recursive" in sql.lower()
+    kinds.append(TokenType.SEMICOLON)
     while at < count:
         token = tokens[at]
-        kind = token.token_type
-        following = tokens[at + 1].token_type if at + 1 < count else None
+        kind = kinds[at]
+        following = kinds[at + 1]
+        left_alone = kind not in _EDITED and following is not TokenType.L_PAREN and kind is not TokenType.PARAMETER
+        if left_alone and not searching:
+            out.append(token)
+            at += 1
+            continue
         if kind is TokenType.PARAMETER and sql[token.start] == "@":
             raise not_supported("operator @ is not supported", "Use abs().")
         if kind is TokenType.JOIN and not (out and out[-1].token_type in _JOIN_KINDS):
@@ -189,7 +222,7 @@ def edited(tokens: list[Token], sql: str) -> list[Token]:
             at += 2
         elif kind is TokenType.L_PAREN and is_bare_groups(tokens, at):
             raise SqlError(Code.windowing_error, "GROUPS mode requires an ORDER BY clause")
-        elif following is TokenType.L_PAREN and _is_call(token, out):
+        elif following is TokenType.L_PAREN and (_is_call(token, out) or _is_foreign_call(tokens, at)):
             out.append(_at(token, TokenType.VAR, MARK + token.text.lower()))
         elif kind in _JSON_ARROWS and following in (TokenType.STRING, TokenType.NUMBER):
             key = tokens[at + 1]
@@ -262,6 +295,26 @@ def _is_call(token: Token, before: list[Token]) -> bool:
     if previous.token_type is TokenType.STRING or previous.token_type is TokenType.IDENTIFIER:
         return False
     return previous.text.upper() not in _NOT_CALLED_AFTER
+
+
+def _is_foreign_call(tokens: list[Token], at: int) -> bool:
+    """A word of sqlglot's before "(", where it is not the name of an alias or of a query in WITH with its columns."""
+    token = tokens[at]
+    if token.token_type is not TokenType.VAR or token.text.lower() not in _FOREIGN:
+        return False
+    if at == 0:
+        return True
+    previous = tokens[at - 1]
+    if previous.token_type in _SUBSCRIPTED or previous.text.upper() in _NOT_CALLED_AFTER:
+        return False
+    depth = 0
+    for position in range(at + 1, len(tokens)):
+        kind = tokens[position].token_type
+        depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
+        if depth == 0:
+            words = [one.text.upper() for one in tokens[position + 1 : position + 3]]
+            return len(words) < 2 or words[0] != "AS" or words[1] not in ("(", "MATERIALIZED", "NOT")
+    return False
 
 
 def _grouped_digits(tokens: list[Token], at: int) -> bool:

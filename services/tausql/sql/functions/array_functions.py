@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tausql.protocol.errors import Code, SqlError, not_supported
+from tausql.protocol.errors import Code, SqlError
 from tausql.sql.functions.comparison import array_key
 from tausql.sql.functions.function import STABLE, Function, declare, operator
-from tausql.sql.types.arrays import dimensions
+from tausql.sql.types.arrays import BoundedArray, bounded, bounds_text, dimensions, lows_of
 
 
 def flatten(value: list[Any]) -> Iterator[Any]:
@@ -38,18 +38,27 @@ def _concat(a: list[Any] | None, b: list[Any] | None) -> list[Any] | None:
     if not a or not b:
         return a if not b and a is not None else b
     depth_a, depth_b = len(dimensions(a)), len(dimensions(b))
+    kept = a
+    inside = min(depth_a, depth_b, max(depth_a, depth_b) - 1)  # dimensions that both must have alike
+    if inside and lows_of(a)[depth_a - inside :] != lows_of(b)[depth_b - inside :]:
+        raise _incompatible()
     if depth_a == depth_b:
         result = a + b
     elif depth_a == depth_b + 1:
-        result = [*a, b]
+        result = [*a, list(b)]
     elif depth_b == depth_a + 1:
-        result = [a, *b]
+        result, kept = [list(a), *b], b
     else:
         raise _incompatible()
     shapes = {tuple(dimensions(item)) if isinstance(item, list) else () for item in result}
     if len(shapes) > 1:
         raise _incompatible()
-    return result
+    return _bounded_as(kept, result)
+
+
+def _bounded_as(array: list[Any] | None, result: list[Any]) -> list[Any]:
+    """`result` counts from where `array` does."""
+    return BoundedArray(result, array.lows) if isinstance(array, BoundedArray) else result
 
 
 def _incompatible() -> SqlError:
@@ -68,17 +77,27 @@ def _flat(array: list[Any], what: str) -> None:
 
 def append(array: list[Any] | None, item: Any) -> list[Any]:
     _one_dimension(array)
-    return [*(array or ()), item]
+    return _bounded_as(array, [*(array or ()), item])
 
 
 def _prepend(item: Any, array: list[Any] | None) -> list[Any]:
     _one_dimension(array)
-    return [item, *(array or ())]
+    return _bounded_as(array, [item, *(array or ())])
 
 
 def _length(value: list[Any], dimension: int) -> int | None:
     sizes = dimensions(value)
     return sizes[dimension - 1] if 1 <= dimension <= len(sizes) else None
+
+
+def _lower(value: list[Any], dimension: int) -> int | None:
+    lows = lows_of(value)
+    return lows[dimension - 1] if 1 <= dimension <= len(lows) else None
+
+
+def _upper(value: list[Any], dimension: int) -> int | None:
+    low = _lower(value, dimension)
+    return None if low is None else low + dimensions(value)[dimension - 1] - 1
 
 
 def _position(array: list[Any] | None, item: Any, start: int | None = 1) -> int | None:
@@ -90,7 +109,7 @@ def _position(array: list[Any] | None, item: Any, start: int | None = 1) -> int 
         raise SqlError(Code.null_value_not_allowed, "initial position must not be null")
     _flat(array, "searching for elements in")
     wanted = array_key((item,))
-    for at, candidate in enumerate(array, 1):
+    for at, candidate in enumerate(array, lows_of(array)[0]):
         if at >= start and array_key((candidate,)) == wanted:
             return at
     return None
@@ -101,7 +120,8 @@ def _positions(array: list[Any] | None, item: Any) -> list[int] | None:
         return None
     _flat(array, "searching for elements in")
     wanted = array_key((item,))
-    return [at for at, candidate in enumerate(array, 1) if array_key((candidate,)) == wanted]
+    first = lows_of(array)[0] if array else 1
+    return [at for at, candidate in enumerate(array, first) if array_key((candidate,)) == wanted]
 
 
 def _remove(array: list[Any] | None, item: Any) -> list[Any] | None:
@@ -109,7 +129,8 @@ def _remove(array: list[Any] | None, item: Any) -> list[Any] | None:
         return None
     _flat(array, "removing elements from")
     wanted = array_key((item,))
-    return [candidate for candidate in array if array_key((candidate,)) != wanted]
+    left = [candidate for candidate in array if array_key((candidate,)) != wanted]
+    return _bounded_as(array, left) if left else left
 
 
 def _replace(array: list[Any] | None, old: Any, new: Any) -> list[Any] | None:
@@ -123,7 +144,7 @@ def _replace(array: list[Any] | None, old: Any, new: Any) -> list[Any] | None:
             for item in items
         ]
 
-    return replaced(array)
+    return _bounded_as(array, replaced(array))
 
 
 def _fill(item: Any, sizes: list[int] | None, lows: list[int] | None = None) -> list[Any]:
@@ -137,8 +158,6 @@ def _fill(item: Any, sizes: list[int] | None, lows: list[int] | None = None) -> 
         raise SqlError(Code.array_subscript_error, "wrong number of array subscripts")
     if lows is not None and None in lows:
         raise SqlError(Code.null_value_not_allowed, "dimension values cannot be null")
-    if lows is not None and any(low != 1 for low in lows):
-        raise not_supported("arrays with lower bounds other than 1 are not supported")
     total = 1
     for size in sizes:
         total *= max(size, 0)
@@ -147,7 +166,7 @@ def _fill(item: Any, sizes: list[int] | None, lows: list[int] | None = None) -> 
     value = item
     for size in reversed(sizes):
         value = [value for _ in range(size)]
-    return value if isinstance(value, list) else []
+    return bounded(value, lows or ()) if total and isinstance(value, list) else []
 
 
 def _fill_from(item: Any, sizes: list[int] | None, lows: list[int] | None) -> list[Any]:
@@ -157,8 +176,7 @@ def _fill_from(item: Any, sizes: list[int] | None, lows: list[int] | None) -> li
 
 
 def _dims(value: list[Any]) -> str | None:
-    sizes = dimensions(value)
-    return "".join(f"[1:{size}]" for size in sizes) if sizes else None
+    return bounds_text(value) or None
 
 
 def _to_array(text: str | None, separator: str | None, null_text: str | None = None) -> list[str | None] | None:
@@ -201,8 +219,8 @@ def functions() -> Iterator[Function]:
     yield declare(f"array_remove({both}, {element}) {both}", _remove, strict=False)
     yield declare(f"array_replace({both}, {element}, {element}) {both}", _replace, strict=False)
     yield declare("array_length(anyarray, int4) int4", _length)
-    yield declare("array_upper(anyarray, int4) int4", _length)
-    yield declare("array_lower(anyarray, int4) int4", lambda v, d: 1 if _length(v, d) is not None else None)
+    yield declare("array_upper(anyarray, int4) int4", _upper)
+    yield declare("array_lower(anyarray, int4) int4", _lower)
     yield declare("array_ndims(anyarray) int4", lambda value: len(dimensions(value)) or None)
     yield declare("array_dims(anyarray) text", _dims)
     yield declare("cardinality(anyarray) int4", lambda value: sum(1 for _ in flatten(value)))

@@ -19,6 +19,7 @@ from tausql.sql.catalogue.quoting import quoted
 from tausql.sql.catalogue.references import shown
 from tausql.sql.catalogue.shapes import builtin_by_oid
 from tausql.sql.functions.function import STABLE, Function, declare
+from tausql.sql.types.registry import type_by_name
 
 _CATALOGUES: Final = {
     "pg_class": 1259, "pg_type": 1247, "pg_proc": 1255, "pg_namespace": 2615, "pg_constraint": 2606,
@@ -33,6 +34,8 @@ _UNRESOLVED: Final = frozenset(
         Code.undefined_function,
         Code.invalid_schema_name,
         Code.ambiguous_function,
+        Code.invalid_text_representation,
+        Code.numeric_value_out_of_range,
     )
 )
 
@@ -141,13 +144,12 @@ def domain_name(context: Any, domain: Domain) -> str:
 
 
 def _resolved(kind: str) -> Callable[[Any, str], int | None]:
-    """to_regclass and its kin."""
+    """to_regclass and its kin: the type's input, but NULL for what is not there."""
+    read = type_by_name(f"reg{kind}").text_in
 
     def resolve(context: Any, text: str) -> int | None:
-        if context.format.resolve_reg is None or text.strip().isdigit():
-            return None
         try:
-            oid: int = context.format.resolve_reg(kind, text)
+            oid: int = read(text, context.format, -1)
         except SqlError as error:
             if error.code in _UNRESOLVED:
                 return None

@@ -1,12 +1,15 @@
-"""What time it is: of the transaction, of the statement, of the wall. All clocks come from the context."""
+"""What time it is: of the transaction, of the statement, of the wall; and waiting until it is later.
+
+All clocks come from the context.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tausql.protocol.errors import not_supported
 from tausql.sql.functions.function import STABLE, VOLATILE, Function, declare
+from tausql.sql.sleeping import pg_sleep, pg_sleep_for, pg_sleep_until
 from tausql.sql.types.calendar import DAY_US
 from tausql.sql.types.datetimes import round_us, to_local
 
@@ -26,12 +29,6 @@ def _timetz(context: Any) -> tuple[int, int]:
 
 def _rounded(read: Callable[[Any], int]) -> Callable[[Any, int], int]:
     return lambda context, precision: round_us(read(context), max(precision, 0))
-
-
-def _sleep(_seconds: Any) -> None:
-    raise not_supported(
-        "pg_sleep is not supported", "A statement holds no clock it could wait on; sleep in the client."
-    )
 
 
 def functions() -> Iterator[Function]:
@@ -59,4 +56,6 @@ def functions() -> Iterator[Function]:
         volatility=STABLE,
         context=True,
     )
-    yield declare("pg_sleep(float8) void", _sleep, volatility=VOLATILE)
+    yield declare("pg_sleep(float8) void", pg_sleep, volatility=VOLATILE, context=True)
+    yield declare("pg_sleep_for(interval) void", pg_sleep_for, volatility=VOLATILE, context=True)
+    yield declare("pg_sleep_until(timestamptz) void", pg_sleep_until, volatility=VOLATILE, context=True)

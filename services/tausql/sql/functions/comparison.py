@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.functions.function import STABLE, Function, operator
-from tausql.sql.types.arrays import dimensions
+from tausql.sql.types.arrays import dimensions, lows_key
 from tausql.sql.types.builtin import SCALARS
 from tausql.sql.types.calendar import (
     DATE_INFINITY,
@@ -162,7 +162,7 @@ def _whole_array_key(value: list[Any]) -> tuple[Any, ...]:
         else:
             pending.pop()
     sizes = dimensions(value)
-    return tuple(flat), len(sizes), tuple(sizes)
+    return tuple(flat), len(sizes), tuple(sizes), lows_key(value)
 
 
 def array_key(value: Any) -> tuple[Any, ...]:

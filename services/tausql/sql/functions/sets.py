@@ -10,7 +10,7 @@ from tausql.protocol.errors import Code, SqlError
 from tausql.sql.functions.date_arithmetic import timestamp_plus, zoned_plus
 from tausql.sql.functions.date_making import zone_named
 from tausql.sql.functions.function import STABLE, Function, declare
-from tausql.sql.types.arrays import DIMENSIONS_MAX
+from tausql.sql.types.arrays import DIMENSIONS_MAX, BoundedArray
 from tausql.sql.types.intervals import Interval, span_us
 from tausql.sql.types.numbers import EXACT
 
@@ -80,7 +80,10 @@ def _subscripts(value: list[Any], dimension: int) -> Iterator[int]:
     level: Any = value
     for _ in range(dimension - 1):
         level = level[0] if isinstance(level, list) and level else []
-    return iter(range(1, len(level) + 1)) if isinstance(level, list) else iter(())
+    if not isinstance(level, list):
+        return iter(())
+    low = value.lows[dimension - 1] if isinstance(value, BoundedArray) and level else 1
+    return iter(range(low, low + len(level)))
 
 
 def functions() -> Iterator[Function]:

@@ -104,6 +104,8 @@ class Planner:
 
     def subplans(self, exprs: Sequence[Expr], layout: Layout) -> Subplans | None:
         """What must be prepared before these expressions are evaluated; None where they have no subqueries."""
+        if not self.statement.subqueries:
+            return None
         parts: list[Subplan] = []
         for index in self._in_order(exprs):
             binding = self.subqueries[index]

@@ -14,6 +14,7 @@ from tausql.sql.catalogue.descriptors import Table
 from tausql.sql.execution.subplans import Value
 from tausql.sql.expressions.compiler import compile_expr, volatility
 from tausql.sql.expressions.context import Context
+from tausql.sql.expressions.folding import node_volatility
 from tausql.sql.expressions.nodes import (
     AnyArray,
     BooleanTest,
@@ -24,6 +25,7 @@ from tausql.sql.expressions.nodes import (
     InList,
     IsNull,
     Not,
+    Param,
     Slot,
     Subquery,
     walk,
@@ -76,8 +78,12 @@ class Condition:
 
 
 def condition(expr: Expr, subqueries: Sequence[SubqueryBinding]) -> Condition:
-    has_subquery = any(isinstance(node, Subquery) for node in walk(expr))
-    return Condition(expr, slots_of(expr, subqueries), not has_subquery and volatility(expr) != "v")
+    pure = True
+    for node in walk(expr):
+        if isinstance(node, Subquery) or node_volatility(node) == "v":
+            pure = False
+            break
+    return Condition(expr, slots_of(expr, subqueries), pure)
 
 
 @dataclass(slots=True, eq=False)
@@ -226,6 +232,8 @@ def _subquery_values(expr: Subquery) -> Value:
 
 def _unfit(value: Expr) -> bool:
     """Volatile values would differ from row to row. Subqueries are for filters."""
+    if isinstance(value, (Param, Const)):
+        return False
     return volatility(value) == "v" or any(isinstance(node, Subquery) for node in walk(value))
 
 

@@ -68,15 +68,7 @@ class Path:
     reverse: bool = False
     used: list[Condition] = field(default_factory=list)
     only: bool = False  # the index alone has all that is needed
-
-    @property
-    def is_point(self) -> bool:
-        return (
-            self.index is None
-            and self.access.has_primary_key
-            and len(self.equal) == len(self.access.key_columns)
-            and all(test.operator != "null" for test in self.equal)
-        )
+    is_point: bool = False  # whole primary keys
 
     @property
     def slots(self) -> frozenset[int]:
@@ -184,7 +176,8 @@ def _path(
         examined *= figures.between(low, high)
     elif low is not None or high is not None:
         examined *= figures.passing(low or high)  # type: ignore[arg-type]  # one of them is there
-    if len(equal) == len(columns) and unique and columns and all(test.operator != "null" for test in equal):
+    whole = len(equal) == len(columns) and not any(test.operator == "null" for test in equal)
+    if whole and unique and columns:
         examined = min(examined, ranges) if all(test.many for test in equal) else ranges
     keyed = {test.position for test in (*equal, low, high) if test is not None}
     within: set[int] = set()  # columns of which a partial index's predicate says what the query says
@@ -195,6 +188,7 @@ def _path(
                 within.add(test.position)
     examined = max(examined, 1.0)
     path = Path(access, index, equal, low, high, examined, examined, 0.0)
+    path.is_point = whole and index is None and access.has_primary_key
     path.used = [test.condition for test in equal] + [t.condition for t in (low, high) if t is not None]
     others = [test for test in tests if test.condition not in path.used and test.position not in within]
     path.rows = max(1.0, examined * (figures.passing_all(others) if others else 1.0))
@@ -432,4 +426,5 @@ def _layout(relation: Relation, projection: tuple[int, ...] | None, with_key: bo
 
 
 def slots_needed(planner: Planner, exprs: Sequence[Expr]) -> frozenset[int]:
-    return frozenset().union(*(slots_of(expr, planner.subqueries) for expr in exprs))
+    subqueries = planner.subqueries
+    return frozenset().union(*[slots_of(expr, subqueries) for expr in exprs])

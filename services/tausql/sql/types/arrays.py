@@ -1,9 +1,13 @@
-"""Arrays (nested lists) and records (tuples) as text and binary."""
+"""Arrays (nested lists) and records (tuples) as text and binary.
+
+Nearly every array counts from 1, and a plain list is all it takes; one that does not is a `BoundedArray`.
+"""
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
@@ -12,18 +16,49 @@ from tausql.sql.types.session_format import SessionFormat
 from tausql.sql.types.type import Type
 
 DIMENSIONS_MAX: Final = 6
+_ONES: Final = (1,) * DIMENSIONS_MAX
+_SUBSCRIPT_MAX: Final = 1 << 31
 _ARRAY_SPECIAL: Final = frozenset('{}",\\ \t\n\r\v\f')
+_DIMENSION: Final = re.compile(r"\s*\[([+-]?\d+)(?::([+-]?\d+))?(\]?)")
 _RECORD_SPECIAL: Final = frozenset('()",\\ \t\n\r\v\f')
 
 
+class BoundedArray(list[Any]):
+    """An array that counts from something else than 1. `lows`: the first subscript of each dimension."""
+
+    __slots__ = ("lows",)
+
+    def __init__(self, items: Iterable[Any], lows: tuple[int, ...]) -> None:
+        super().__init__(items)
+        self.lows = lows
+
+
+def bounded(items: list[Any], lows: Sequence[int]) -> list[Any]:
+    """An array with these first subscripts: a plain list where they are all 1, or nothing is in it."""
+    if not items or all(low == 1 for low in lows):
+        return items
+    return BoundedArray(items, tuple(lows))
+
+
+def lows_of(value: list[Any]) -> tuple[int, ...]:
+    """The first subscript of each dimension."""
+    return value.lows if isinstance(value, BoundedArray) else (1,) * len(dimensions(value))
+
+
+def lows_key(value: list[Any]) -> tuple[int, ...]:
+    """Tells apart, and puts in order, arrays that differ in nothing but their bounds."""
+    return value.lows if isinstance(value, BoundedArray) else _ONES
+
+
 def array_codec(element: Type) -> Codec:
-    """The codec of `element[]`; lower bounds are always 1."""
+    """The codec of `element[]`."""
 
     def text_in(text: str, format: SessionFormat, typmod: int = -1) -> list[Any]:
         return _Reader(text, lambda item: element.text_in(item, format, typmod)).read()
 
     def text_out(value: list[Any], format: SessionFormat) -> str:
-        return array_text(value, lambda item: element.text_out(item, format))
+        text = array_text(value, lambda item: element.text_out(item, format))
+        return f"{bounds_text(value)}={text}" if type(value) is BoundedArray else text
 
     def binary_in(data: bytes) -> list[Any]:
         return _binary_in(bytes(data), element)
@@ -48,6 +83,12 @@ def array_text(value: list[Any], element_out: Callable[[Any], str]) -> str:
                 text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
             parts.append(text)
     return "{" + ",".join(parts) + "}"
+
+
+def bounds_text(value: list[Any]) -> str:
+    """'[3:5][1:2]', as array_dims has it."""
+    bounds = zip(lows_of(value), dimensions(value), strict=True)
+    return "".join(f"[{low}:{low + size - 1}]" for low, size in bounds)
 
 
 def dimensions(value: list[Any]) -> list[int]:
@@ -80,12 +121,7 @@ class _Reader:
 
     def read(self) -> list[Any]:
         self.blanks()
-        if self.peek() == "[":
-            end = self.text.find("=", self.at)
-            if end < 0:
-                raise self.bad('Missing "=" after array dimensions.')
-            self.at = end + 1
-            self.blanks()
+        bounds = self.bounds() if self.peek() == "[" else None
         if self.peek() != "{":
             raise self.bad('Array value must start with "{" or dimension information.')
         value = self.level(1)
@@ -93,7 +129,33 @@ class _Reader:
         if self.at != len(self.text):
             raise self.bad("Junk after closing right brace.")
         _check_shape(value, self)
-        return value
+        if bounds is None:
+            return value
+        if [high - low + 1 for low, high in bounds] != dimensions(value):
+            raise self.bad("Specified array dimensions do not match array contents.")
+        return bounded(value, [low for low, _ in bounds])
+
+    def bounds(self) -> list[tuple[int, int]]:
+        """What stands before the "=": the first and the last subscript of each dimension."""
+        found: list[tuple[int, int]] = []
+        while (match := _DIMENSION.match(self.text, self.at)) is not None:
+            if not match[3]:
+                raise self.bad('Missing "]" after array dimensions.')
+            low, high = (1, int(match[1])) if match[2] is None else (int(match[1]), int(match[2]))
+            if high < low:
+                raise SqlError(Code.array_subscript_error, "upper bound cannot be less than lower bound")
+            if low < -_SUBSCRIPT_MAX or high >= _SUBSCRIPT_MAX:
+                raise SqlError(Code.program_limit_exceeded, "array bound is out of integer range")
+            found.append((low, high))
+            self.at = match.end()
+        if not found:
+            raise self.bad('"[" must introduce explicitly-specified array dimensions.')
+        self.blanks()
+        if self.peek() != "=":
+            raise self.bad('Missing "=" after array dimensions.')
+        self.at += 1
+        self.blanks()
+        return found
 
     def level(self, depth: int) -> list[Any]:
         if depth > DIMENSIONS_MAX:
@@ -179,7 +241,7 @@ def _binary_out(value: list[Any], element: Type) -> bytes:
     flat: list[Any] = []
     _flatten(value, len(sizes), flat)
     parts = [struct.pack("!iiI", len(sizes), 1 if None in flat else 0, element.oid)]
-    parts += [struct.pack("!ii", size, 1) for size in sizes]
+    parts += [struct.pack("!ii", size, low) for size, low in zip(sizes, lows_of(value), strict=True)]
     for item in flat:
         if item is None:
             parts.append(b"\xff\xff\xff\xff")
@@ -199,7 +261,8 @@ def _binary_in(data: bytes, element: Type) -> list[Any]:
                 Code.datatype_mismatch,
                 f"binary data has array element type {oid} instead of expected {element.oid} ({element.sql_name})",
             )
-        sizes = [struct.unpack_from("!ii", data, 12 + 8 * at)[0] for at in range(count)]
+        bounds = [struct.unpack_from("!ii", data, 12 + 8 * at) for at in range(count)]
+        sizes = [size for size, _ in bounds]
         at = 12 + 8 * count
         flat: list[Any] = []
         total = 1 if sizes else 0
@@ -221,7 +284,7 @@ def _binary_in(data: bytes, element: Type) -> list[Any]:
         raise binary_length_error("insufficient data left in message") from error
     for size in reversed(sizes[1:]):
         flat = [flat[start : start + size] for start in range(0, len(flat), size)]
-    return flat
+    return bounded(flat, [low for _, low in bounds])
 
 
 def record_text(values: tuple[Any, ...], texts: list[str | None]) -> str:

@@ -206,7 +206,7 @@ def find_cast(source: Type, target: Type, context: str) -> Conversion | None:
     if source.is_array and target.is_array and target not in (b.INT2VECTOR, b.OIDVECTOR):
         return _array_cast(source, target, context)
     if source.category == "P" or target.category == "P":
-        if source is b.RECORD and target.oid in _STRINGS and context != IMPLICIT:
+        if source in (b.RECORD, b.VOID) and target.oid in _STRINGS and context != IMPLICIT:
             return _by_text_out(source, target)
         return None
     if target.oid in _STRINGS and context != IMPLICIT:

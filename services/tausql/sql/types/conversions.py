@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
+from tausql.sql.types.arrays import BoundedArray
 from tausql.sql.types.calendar import (
     DATE_INFINITY,
     DATE_MINUS_INFINITY,
@@ -269,8 +270,9 @@ def jsonb_to_number(target: Type, convert: Callable[[Decimal], Any]) -> Callable
 
 
 def map_elements(value: list[Any], convert: Callable[[Any], Any]) -> list[Any]:
-    """Converts the elements of a (nested) array; NULLs stay."""
-    return [
+    """Converts the elements of a (nested) array; NULLs and bounds stay."""
+    items = [
         None if item is None else map_elements(item, convert) if isinstance(item, list) else convert(item)
         for item in value
     ]
+    return BoundedArray(items, value.lows) if isinstance(value, BoundedArray) else items

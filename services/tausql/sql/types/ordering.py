@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.types import network
-from tausql.sql.types.arrays import dimensions
+from tausql.sql.types.arrays import BoundedArray, dimensions, lows_key
 from tausql.sql.types.intervals import span_us
 from tausql.sql.types.jsons import order_key
 from tausql.sql.types.records import Record
@@ -122,8 +122,8 @@ def _array_key(element_key: Key) -> Key:
                 out.append((1, 0) if item is None else (0, element_key(item)))
         return out
 
-    def key(value: list[Any]) -> tuple[Any, Any]:
-        return flat(value, []), dimensions(value)
+    def key(value: list[Any]) -> tuple[Any, Any, Any]:
+        return flat(value, []), dimensions(value), lows_key(value)
 
     return key
 
@@ -153,9 +153,10 @@ def _number_key(value: Any) -> Hashable:
 
 def _array_hash(element_key: Callable[[Any], Hashable]) -> Callable[[Any], Hashable]:
     def key(value: list[Any]) -> Hashable:
-        return tuple(
+        items = tuple(
             None if item is None else key(item) if isinstance(item, list) else element_key(item) for item in value
         )
+        return (BoundedArray, value.lows, items) if isinstance(value, BoundedArray) else items
 
     return key
 

@@ -113,10 +113,11 @@ def oid_codec() -> Codec:
 def reg_codec(kind: str) -> Codec:
     """regclass, regtype, ...: an oid whose text is a name, resolved by the session's hooks."""
     _, _, binary_in, binary_out = oid_codec()
+    none = "0" if kind.startswith("oper") else "-"
 
     def text_in(text: str, format: SessionFormat, _typmod: int = -1) -> int:
         stripped = text.strip()
-        if stripped == "-":
+        if stripped == none == "-":  # that is the name of an operator
             return 0
         if stripped.isascii() and stripped.isdigit():
             number = int(stripped)
@@ -129,7 +130,7 @@ def reg_codec(kind: str) -> Codec:
 
     def text_out(value: int, format: SessionFormat) -> str:
         if value == 0:
-            return "-"
+            return none
         name = format.name_reg(kind, value) if format.name_reg is not None else None
         return str(value) if name is None else name
 

@@ -8,7 +8,17 @@ from typing import Final
 
 from tausql.sql.catalogue.objects import Sequence as SequenceObject
 from tausql.sql.catalogue.shapes import shapes
-from tausql.sql.catalogue.views import constraints, information, listings, relations, roles, session, statistics, types
+from tausql.sql.catalogue.views import (
+    constraints,
+    extension,
+    information,
+    listings,
+    relations,
+    roles,
+    session,
+    statistics,
+    types,
+)
 from tausql.sql.catalogue.views.relation import Build, CatalogueRelation, StoredBuild
 from tausql.sql.catalogue.views.sequences import SequenceRelation, listed
 from tausql.sql.catalogue.views.sys_views import sys_relations
@@ -18,6 +28,7 @@ _BUILDS: Final[Mapping[str, Build]] = MappingProxyType(
     {
         **relations.RELATIONS,
         **constraints.RELATIONS,
+        **extension.RELATIONS,
         **roles.RELATIONS,
         **types.RELATIONS,
         **listings.RELATIONS,

@@ -23,6 +23,7 @@ from tausql.sql.catalogue.facts import (
 )
 from tausql.sql.catalogue.objects import Domain, Function, Schema, Sequence, View
 from tausql.sql.catalogue.shapes import Row, Shape
+from tausql.sql.catalogue.views.extension import EXTENSION_OID, PG_EXTENSION, members
 from tausql.sql.catalogue.views.relation import Build
 from tausql.sql.catalogue.views.relations import rule_oid
 from tausql.sql.expressions.parsing import parse_expression
@@ -87,6 +88,8 @@ def _depends(facts: Facts, to: Shape) -> Iterator[Row]:
             deptype=kind,
         )  # fmt: skip
 
+    for catalogue, oid in members(facts):
+        yield on(catalogue, oid, 0, PG_EXTENSION, EXTENSION_OID, 0, "e")
     for table in facts.tables:
         yield on(PG_CLASS, table.oid, 0, PG_NAMESPACE, facts.schema_oid(table.schema), 0)
         for column in table.live_columns:
