@@ -7,8 +7,8 @@ ARGS ?=
 SEEDS ?= 20
 FIRST ?= 1
 JOBS ?= auto
-ALONE := tests/unit tests/conformance tests/simulation
-TOGETHER := tests/sqllogic tests/integration
+ALONE := tests/unit tests/simulation
+TOGETHER := tests/conformance tests/sqllogic tests/integration
 PREFIX ?= /usr/local
 IMAGE ?= tausql/tausql:0.1.0
 # helm and kubectl as programs, without the libraries that the wheel is a part of.
