@@ -37,12 +37,13 @@ LIMIT_AHEAD_MICROS = 3_000_000  # of a replica's own clock
 class _Stream:
     """What was said of one stream."""
 
-    __slots__ = ("acknowledged", "acknowledged_in", "beat", "closed", "committed_seq", "last", "limit", "newest",
-                 "starts")  # fmt: skip
+    __slots__ = ("acknowledged", "acknowledged_in", "beat", "closed", "committed_seq", "first", "last", "limit",
+                 "newest", "starts")  # fmt: skip
 
     def __init__(self) -> None:
         self.starts: dict[Epoch, tuple[int, int]] = {}  # epoch -> (seq, tau) of its EpochStart
         self.closed: dict[Epoch, int] = {}  # epoch -> highest tau it closed
+        self.first: dict[Epoch, int] = {}  # epoch -> seq of what it began with
         self.last: dict[Epoch, int] = {}  # epoch -> highest seq sent
         self.beat: dict[Epoch, Beat] = {}  # the newest
         self.acknowledged: Position = ((0, 0), 0)  # the highest told to a client
@@ -117,13 +118,17 @@ class Witness:
 
     def _fresh(self, speaker: str, number: int, stream: _Stream, record: Record) -> None:
         epoch, seq, tau = record.epoch, record.seq, record.tau
+        if epoch not in stream.last and record.kind in (Kind.epoch_start, Kind.epoch_end):
+            stream.first[epoch] = seq
         stream.last[epoch] = seq
         stream.newest = max(stream.newest, epoch)
         known = self._positions.get(tau)
-        if known is not None:  # two EpochStarts, at most one of which anybody took: they may begin at the same tau
+        if known is not None:
+            # Two epochs, the first of which nobody took, may begin at the same tau: with an EpochStart or, where the
+            # stream is sealed, with another EpochEnd.
             self._earlier.setdefault(tau, []).extend((known, (epoch, seq)))
-            starts = (stream.starts.get(known[0], (0, 0))[0] == known[1]) + (record.kind == Kind.epoch_start)
-            check(I1, starts == 2 and known[0] != epoch, "a tau was given twice", stream=number, tau=tau)
+            begin = stream.first.get(known[0]) == known[1] and stream.first.get(epoch) == seq
+            check(I1, begin and known[0] != epoch, "a tau was given twice", stream=number, tau=tau)
         if known is None or known[0] < epoch:
             self._positions[tau] = (epoch, seq)
         beat = stream.beat.get(epoch)
