@@ -171,9 +171,9 @@ def test_error_in_a_pipeline_spoils_only_its_own_part(connection: Session, table
     with connection.pipeline() as pipeline:
         connection.execute(f"INSERT INTO {table} VALUES (1)")
         pipeline.sync()
-        connection.execute(f"INSERT INTO {table} VALUES (1)")
-        connection.execute(f"INSERT INTO {table} VALUES (2)")
-        with pytest.raises(psycopg.errors.UniqueViolation):
+        with pytest.raises(psycopg.errors.UniqueViolation):  # by whichever call finds the answer there
+            connection.execute(f"INSERT INTO {table} VALUES (1)")
+            connection.execute(f"INSERT INTO {table} VALUES (2)")
             pipeline.sync()
     assert connection.execute(f"SELECT id FROM {table}").fetchall() == [(1,)]
 
