@@ -168,13 +168,17 @@ def test_psycopg_prepared_statements_and_pipelines(connection: Session, table: s
 
 def test_error_in_a_pipeline_spoils_only_its_own_part(connection: Session, table: str) -> None:
     connection.execute(f"CREATE TABLE {table} (id int PRIMARY KEY)")
+    def twice_and_another(pipeline: psycopg.Pipeline) -> None:
+        """Raises by whichever call finds the answer there."""
+        connection.execute(f"INSERT INTO {table} VALUES (1)")
+        connection.execute(f"INSERT INTO {table} VALUES (2)")
+        pipeline.sync()
+
     with connection.pipeline() as pipeline:
         connection.execute(f"INSERT INTO {table} VALUES (1)")
         pipeline.sync()
-        with pytest.raises(psycopg.errors.UniqueViolation):  # by whichever call finds the answer there
-            connection.execute(f"INSERT INTO {table} VALUES (1)")
-            connection.execute(f"INSERT INTO {table} VALUES (2)")
-            pipeline.sync()
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            twice_and_another(pipeline)
     assert connection.execute(f"SELECT id FROM {table}").fetchall() == [(1,)]
 
 
