@@ -136,7 +136,8 @@ def _slow(chance: random.Random) -> Shape:
     writes to would be full in days; and standbys look, and limits are extended, less often, which is most of what an
     idle fleet costs here."""
     return Shape(
-        JournalSettings(segment_bytes_max=chance.choice((16, 64)) * KIB, reserve_bytes=64 * KIB, spare_bytes=128 * KIB),
+        # A disk stays full for minutes here, and every extended limit eats of the reserve: 64 KiB last for six of them.
+        JournalSettings(segment_bytes_max=chance.choice((16, 64)) * KIB, reserve_bytes=1 * MIB, spare_bytes=128 * KIB),
         AdjudicatorSettings(standby_seconds=1.0, limit_ahead_micros=2_500_000, limit_seconds_between=1.0),
         CrossbarSettings(),
         StorageSettings(),
