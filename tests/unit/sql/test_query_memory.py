@@ -12,7 +12,8 @@ from schema import database
 
 from tausql.protocol.errors import SqlError
 from tausql.sql.execution import run as execution_run
-from tausql.sql.execution.run import Memory, batch_bytes
+from tausql.sql.execution.run import Batch, Cursor, Memory, Node, Run, batch_bytes
+from tausql.sql.execution.sorting import Sort
 from tausql.sql.expressions import Context
 
 LIMIT = 1 << 20
@@ -125,3 +126,31 @@ def test_a_statement_can_be_cancelled_while_it_works(query: str) -> None:
     execution = db.prepare(query).open(db.store.statement(), Context(format=db.format, pause=pause))
     with pytest.raises(Cancelled):
         run(execution.fetch(0))
+
+
+class _Growing(Node):
+    """Holds 1,000 bytes of its own with its first rows, and never gives them back."""
+
+    def start(self, run: Run) -> Cursor:
+        return _GrowingCursor(run)
+
+
+class _GrowingCursor:
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.batches = 5
+
+    async def next(self) -> Batch:
+        if self.batches == 5:
+            self.run.memory.grow(1_000)
+        self.batches -= 1
+        return [[number] for number in range(1_000)] if self.batches >= 0 else []
+
+
+def test_a_sort_that_keeps_few_rows_gives_back_its_own_memory_only() -> None:
+    base = database()
+    state = Run(base.store.statement(), base.context(), base.snapshot)
+    sort = Sort(_Growing(1.0), lambda row: row[0], "n")
+    sort.limit = lambda row, context: 3
+    assert run(sort.open(state).next()) == [[0], [0], [0]]
+    assert state.memory.used == 1_000 + batch_bytes([[0], [0], [0]])

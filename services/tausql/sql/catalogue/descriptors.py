@@ -95,7 +95,7 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     primary_key_name: str
     indexes: tuple[Index, ...] = ()
     checks: tuple[Check, ...] = ()
-    owner: int = ADMIN_OID
+    owner: int = msgspec.field(default=ADMIN_OID, name="owner_oid")  # rows from before there were roles have a name
     version: int = 0  # tau of the last schema change
     foreign_keys: tuple[ForeignKey, ...] = ()
     referenced_by: tuple[int, ...] = ()  # oids of the tables whose foreign keys point here

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tausql.sql.execution.rows import row_count
-from tausql.sql.execution.run import BATCH_ROWS, Batch, Cursor, Node, Row, Run, WholeCursor, all_rows
+from tausql.sql.execution.run import BATCH_ROWS, Batch, Cursor, Node, Row, Run, WholeCursor, all_rows, batch_bytes
 from tausql.sql.execution.subplans import Value
 
 SortKey = Callable[[Row], Any]
@@ -59,16 +59,19 @@ class _SortCursor(WholeCursor):
         kept: Batch = []
         bound = max(2 * wanted, 2 * BATCH_ROWS)
         memory = self.run.memory
-        used = memory.used
+        held = 0  # of it, what is kept here: the child's share is not ours to give back
         while True:
             rows = await cursor.next()
             if rows:
-                memory.hold(rows)
+                size = batch_bytes(rows)
+                memory.grow(size)
+                held += size
                 kept.extend(rows)
             if not rows or len(kept) >= bound:
                 kept.sort(key=self.node.key)
                 del kept[wanted:]
-                memory.used = used
-                memory.hold(kept)
+                memory.used -= held
+                held = batch_bytes(kept)
+                memory.grow(held)
             if not rows:
                 return kept
