@@ -170,3 +170,22 @@ def items(oid: int = 30_000, name: str = "items", *more: Column, index: bool = T
     )
     indexes = (Index(oid + 1, f"{name}_grp_idx", (1,), False),) if index else ()
     return Table(oid, "public", name, columns, (0,), f"{name}_pkey", indexes)
+
+
+def do(client: Client, *statements: str) -> None:
+    """Statements that must succeed."""
+    for sql in statements:
+        answer = client.query(sql)
+        assert not errors(answer), (sql, errors(answer))
+
+
+def error(client: Client, sql: str) -> tuple[str, str]:
+    """(SQLSTATE, message) of a statement that must fail."""
+    return errors(client.query(sql))[0]
+
+
+def values(client: Client, sql: str) -> list[tuple[str | None, ...]]:
+    """The rows of a query that must succeed."""
+    answer = client.query(sql)
+    assert not errors(answer), (sql, errors(answer))
+    return rows(answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from processor_client import Client, errors, names, rows, tags
+from processor_client import Client, errors, names, rows, tags, values
 from processor_fleet import TestFleet
 
 from tausql.protocol.processor import SessionStart
@@ -31,12 +31,6 @@ def client(fleet: TestFleet) -> Client:
     for statement in SETUP:
         assert not errors(client.query(statement)), statement
     return client
-
-
-def values(client: Client, sql: str) -> list[tuple[str | None, ...]]:
-    answer = client.query(sql)
-    assert not errors(answer), (sql, errors(answer))
-    return rows(answer)
 
 
 def test_relations_of_every_kind(client: Client) -> None:

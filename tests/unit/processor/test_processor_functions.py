@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from processor_client import Client, errors, rows, tags
+from processor_client import Client, do, error, errors, rows, tags
 from processor_fleet import TestFleet
 
 from tausql.pgwire.client import NoticeResponse
@@ -24,16 +24,6 @@ def session(fleet: TestFleet) -> Client:
         "INSERT INTO b VALUES (1, 'one', 7), (2, 'two', 8), (3, NULL, 9)",
     )
     return client
-
-
-def do(session: Client, *statements: str) -> None:
-    for sql in statements:
-        answer = session.query(sql)
-        assert not errors(answer), (sql, errors(answer))
-
-
-def error(session: Client, sql: str) -> tuple[str, str]:
-    return errors(session.query(sql))[0]
 
 
 def told(session: Client, sql: str) -> list[str]:

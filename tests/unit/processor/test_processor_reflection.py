@@ -7,7 +7,7 @@ answer that is known.
 from __future__ import annotations
 
 import pytest
-from processor_client import Client, errors, rows
+from processor_client import Client, errors, rows, values
 from processor_fleet import TestFleet
 
 SETUP = (
@@ -27,12 +27,6 @@ def client() -> Client:
     for statement in SETUP:
         assert not errors(client.query(statement)), statement
     return client
-
-
-def values(client: Client, sql: str) -> list[tuple[str | None, ...]]:
-    answer = client.query(sql)
-    assert not errors(answer), (sql, errors(answer))
-    return rows(answer)
 
 
 def test_columns_through_eight_relations(client: Client) -> None:

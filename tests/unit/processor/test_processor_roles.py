@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from processor_client import Client, errors, rows, tags
+from processor_client import Client, do, error, errors, rows, tags
 from processor_fleet import TestFleet
 
 from tausql.pgwire.client import NoticeResponse
@@ -32,16 +32,6 @@ def admin(fleet: TestFleet) -> Client:
 @pytest.fixture
 def other(fleet: TestFleet, admin: Client) -> Client:
     return Client(fleet, start=SessionStart("r2", "postgres", {}))
-
-
-def do(session: Client, *statements: str) -> None:
-    for sql in statements:
-        answer = session.query(sql)
-        assert not errors(answer), (sql, errors(answer))
-
-
-def error(session: Client, sql: str) -> tuple[str, str]:
-    return errors(session.query(sql))[0]
 
 
 def told(session: Client, sql: str) -> list[tuple[str, str, str]]:

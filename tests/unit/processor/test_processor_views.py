@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from processor_client import Client, errors, notices, rows, tags
+from processor_client import Client, do, error, errors, notices, rows, tags
 from processor_fleet import TestFleet
 
 
@@ -16,16 +16,6 @@ def session() -> Client:
     ):
         assert not errors(client.query(sql))
     return client
-
-
-def do(session: Client, *statements: str) -> None:
-    for sql in statements:
-        answer = session.query(sql)
-        assert not errors(answer), (sql, errors(answer))
-
-
-def error(session: Client, sql: str) -> tuple[str, str]:
-    return errors(session.query(sql))[0]
 
 
 def test_a_star_is_what_it_was(session: Client) -> None:
