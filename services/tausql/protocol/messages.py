@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tausql.protocol import adjudicator, control, crossbar, journal, processor, storage, timekeeper
+from tausql.protocol import adjudicator, clusters, control, crossbar, journal, processor, storage, timekeeper
 
 ALL = (
     journal.MESSAGES
@@ -12,4 +12,5 @@ ALL = (
     | processor.MESSAGES
     | timekeeper.MESSAGES
     | control.MESSAGES
+    | clusters.MESSAGES
 )

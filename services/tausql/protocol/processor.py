@@ -73,6 +73,9 @@ class SessionStart(msgspec.Struct, tag="session_start", array_like=True, gc=Fals
     encrypted: bool = False
     restore: Restore | None = None  # it was on another processor until now
     witness: bytes = b""  # the `Witness` that has to know of its commits before they are sent; empty: none
+    cluster: int = 1  # whose catalogue and keys; 0: the system's own, for control
+    switches: tuple[str, ...] = ()  # of `extensions`, `lenient`, `testing`: on for this cluster
+    mapped: str = ""  # ARN that must be mapped to `user` (AWS IAM GRANT) unless that is admin; empty: nobody asks
 
 
 class CancelSession(msgspec.Struct, tag="cancel_session", array_like=True, gc=False):
