@@ -150,7 +150,7 @@ class Keeper:
         self.ceding = ()
         self._owner.giving_up(EVERYTHING)
         self._owner.laid_out()
-        self._collector.abandon()
+        self._owner.guarded(self._collector.abandon)
         self.look()
 
     def look(self) -> None:
@@ -214,7 +214,7 @@ class Keeper:
         if found is None:
             return
         piece, peer = found
-        self._collector.abandon()
+        self._owner.guarded(self._collector.abandon)
         self._owner.guarded(lambda: applier.arm(piece))
         self._owner.laid_out()
         self._owner.subscribe()
@@ -276,7 +276,7 @@ class Keeper:
         self.lost = False
         self.hold = None
         self._owner.guarded(self._applier.reload)
-        self._collector.abandon()
+        self._owner.guarded(self._collector.abandon)
         self._taken()
         self._owner.subscribe()
 

@@ -297,7 +297,7 @@ class StorageService:
             return
         self.host.later(TICK_SECONDS, self._tick)
         self.subscription.look()
-        self.keeper.look()
+        self.guarded(self.keeper.look)
         self.scrub.look()
         for shard in self.applier.shards.all:
             shard.meter.tick(TICK_SECONDS)
@@ -368,7 +368,7 @@ class StorageService:
 
     def _peers_changed(self) -> None:
         if not self._leaving and not self._failed:
-            self.keeper.look()
+            self.guarded(self.keeper.look)
 
     # checkpoints
 
@@ -387,7 +387,7 @@ class StorageService:
         """The journal begins after the cursors: only a peer can help."""
         self.waiting.fail("the replica is taking a checkpoint")
         self._caught_up = False
-        self.keeper.trimmed()
+        self.guarded(self.keeper.trimmed)
 
 
 def build(process: Process) -> StorageService:

@@ -12,7 +12,9 @@ from storage_model import Model
 from tausql.protocol.fleet import Shard
 from tausql.protocol.ranges import EVERYTHING, covers, united, without
 from tausql.protocol.storage import Digest, Digested, NotHere, Read, Rows, Scan, StorageClient
+from tausql.simulation.engine import SimulatedEngine
 from tausql.storage.applier import Applier
+from tausql.storage.collection import HORIZON_KEY
 from tausql.storage.memory_engine import MemoryEngine
 from tausql.storage.versions import DATA_END, escaped
 
@@ -285,3 +287,21 @@ def check_kept(ground: Ground) -> None:
     for engine in ground.engines.values():
         disks += Applier(engine).shards.whole()
     assert covers(disks, EVERYTHING)
+
+
+def test_a_replica_dies_of_a_damaged_store_also_when_it_finds_that_out_on_the_way_to_a_new_range():
+    ground = ground_of(9, 4)
+    commit(ground, Random(9), 30)
+    ground.remap(*shards_of(CUTS[1:2], lambda at: (NAMES[:2], NAMES[2:])[at]))
+    ground.world.run(4.0)
+    ground.kill("storage-c")
+    engine = SimulatedEngine()
+    engine.content.update(ground.engines["storage-c"].content)
+    ground.engines["storage-c"] = engine
+    ground.start("storage-c")
+    ground.world.run(1.0)
+    assert ground.world.processes["storage-c"].alive
+    engine.damaged.add(HORIZON_KEY)
+    ground.remap(*shards_of(CUTS[1:2], lambda at: (NAMES[:3], NAMES[2:])[at]))
+    ground.world.run(1.0)
+    assert not ground.world.processes["storage-c"].alive
