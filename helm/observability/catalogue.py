@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from tausql.adjudicator.metrics import AdjudicatorMetrics
+from tausql.changefeed.metrics import ChangefeedMetrics
+from tausql.control.cluster_metrics import ClusterMetrics
 from tausql.control.metrics import ControlMetrics
 from tausql.crossbar.metrics import CrossbarMetrics
 from tausql.frontend.metrics import FrontendMetrics
@@ -88,7 +90,8 @@ def _collectors() -> dict[str, list[Collector]]:
         "crossbar": [CrossbarMetrics()],
         "storage": [StorageMetrics()],
         "timekeeper": [TimekeeperMetrics()],
-        "control": [ControlMetrics()],
+        "control": [ControlMetrics(), ClusterMetrics()],
+        "changefeed": [ChangefeedMetrics()],
     }
 
 

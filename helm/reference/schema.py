@@ -17,6 +17,7 @@ _ELSEWHERE = {  # settings that make no sense in a pod of this chart, by class
     "Process": {"zone", "fleet"},
     "Frontend": {"listen_fd", "reuse_port", "certificate_directory", "certificate_names"},
     "Control": {"kubernetes_url"},
+    "Changefeed": {"folder"},
 }
 _KEPT = ("description", "type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength")
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}

@@ -15,7 +15,17 @@ from typing import Any
 
 import yaml
 
-SERVICES = ("frontend", "processor", "adjudicator", "journal", "crossbar", "storage", "timekeeper", "control")
+SERVICES = (
+    "frontend",
+    "processor",
+    "adjudicator",
+    "journal",
+    "crossbar",
+    "storage",
+    "timekeeper",
+    "control",
+    "changefeed",
+)
 
 Path_ = tuple[str, ...]
 

@@ -108,7 +108,8 @@ class Test:
 
 def main() -> int:
     options = arguments()
-    with running_fleet(options.shape) as fleet, Holders(fleet, options.connections, options.tls) as holders:
+    limits = {f"TAUSQL_CONTROL_CONNECTIONS_{name}": str(2 * options.connections) for name in ("MAX", "BURST")}
+    with running_fleet(options.shape, **limits) as fleet, Holders(fleet, options.connections, options.tls) as holders:
         holders.prepare(options.active)
         test = Test(fleet, holders, options)
         print(f"{options.connections} connections, {options.shape}, {'TLS' if options.tls else 'plain TCP'}")

@@ -22,7 +22,7 @@ COLUMNS: tuple[tuple[str, str, Any, Any, Any], ...] = (
     ("c_char", "char(5)", "ab   ", "     ", "zzzzz"),
     ("c_varchar", "varchar(20)", "Grüße", "", "z" * 20),
     ("c_bpchar", "bpchar", "x", "", "y" * 4096),
-    ("c_text", "text", "it's \\ \"quoted\"\n\ttab €", "", "ü" * 10_000),
+    ("c_text", "text", 'it\'s \\ "quoted"\n\ttab €', "", "ü" * 10_000),
     ("c_bytea", "bytea", b"\x00\x01\xff'\\", b"", bytes(range(256)) * 40),
     ("c_uuid", "uuid", uuid.UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"), uuid.UUID(int=0), uuid.UUID(int=2**128 - 1)),
     ("c_date", "date", dt.date(2026, 11, 23), dt.date.min, dt.date.max),

@@ -31,9 +31,14 @@ class OrderLoad:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{len(orders)} {name}" for name, orders in (
-            ("acknowledged", self.acknowledged), ("refused", self.refused), ("unknown", self.unknown)
-        ))
+        told = ", ".join(
+            f"{len(orders)} {name}"
+            for name, orders in (
+                ("acknowledged", self.acknowledged),
+                ("refused", self.refused),
+                ("unknown", self.unknown),
+            )
+        )
         return f"{told}, errors {dict(self.errors)}"
 
     def prepare(self) -> None:

@@ -37,10 +37,10 @@ def sessions_by_processor(fleet: Fleet, processes: tuple[str, ...], autocommit: 
     with contextlib.ExitStack() as stack:
         found: dict[str, Session] = {}
         for _ in range(100):
-            before = {name: _sessions(fleet, name) for name in processes}
+            before = {name: clients_of(fleet, name) for name in processes}
             opened = stack.enter_context(session(fleet, autocommit))
             for name in processes:
-                if _sessions(fleet, name) > before[name]:
+                if clients_of(fleet, name) > before[name]:
                     found.setdefault(name, opened)
             if len(found) == len(processes):
                 yield [found[name] for name in processes]
@@ -48,8 +48,10 @@ def sessions_by_processor(fleet: Fleet, processes: tuple[str, ...], autocommit: 
         raise AssertionError(f"of {processes} only {sorted(found)} took sessions")
 
 
-def _sessions(fleet: Fleet, process: str) -> int:
-    return int(status(fleet, process)["processor"]["sessions"])
+def clients_of(fleet: Fleet, process: str) -> int:
+    """How many sessions of clients a processor has: all but control's own."""
+    told = status(fleet, process)["processor"]
+    return int(told["sessions"]) - int(told["system_sessions"])
 
 
 def sql_url(fleet: Fleet) -> str:

@@ -111,10 +111,16 @@ def test_deep_nesting_is_refused(connection: Session, depth: int) -> None:
     assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_wrong_password_and_plaintext_and_unknown_database(fleet: Fleet) -> None:
-    wrong = fleet.secure_connection.replace(fleet.password, "wrong")
-    with pytest.raises(psycopg.OperationalError, match='password authentication failed for user "admin"'):
-        psycopg.connect(wrong)
+def test_bad_tokens_and_plaintext_and_unknown_database(fleet: Fleet) -> None:
+    denied = "unable to accept connection, access denied"
+    other = fleet.token("app")  # signed for DbConnect
+    for wrong in ("wrong", fleet.password[:-1], fleet.password.replace("us-east-1%2F", "us-east-2%2F"), other):
+        with pytest.raises(psycopg.OperationalError, match=denied):
+            psycopg.connect(fleet.secure_connection, password=wrong)
+    with pytest.raises(
+        psycopg.OperationalError, match=r"Wrong user to action mapping\. user: admin, action: DbC"
+    ):
+        psycopg.connect(fleet.secure_connection, password=other)
     with pytest.raises(psycopg.OperationalError, match="unable to accept connection, access denied"):
         psycopg.connect(fleet.connection)
     with pytest.raises(psycopg.OperationalError, match='database "other" does not exist'):

@@ -12,6 +12,8 @@ from helm.observability.generate import GROUPS
 from helm.observability.panels import Panel
 from loadtest.tausql_fleet import Fleet, running_fleet, stop_process
 
+from tausql.local.api import api_of
+
 from .prometheus import Prometheus, QueryFailed, scraping
 from .sessions import session, status
 from .under_load import kill, under_load
@@ -106,7 +108,8 @@ def _evaluated(prometheus: Prometheus) -> list[dict[str, object]]:
 
 
 def _ask_over_http(fleet: Fleet) -> None:
-    """What the load does not do: a statement over HTTP, an error, an idle session in a transaction."""
+    """What the load does not do: a call of the API, a statement over HTTP, an error, an idle transaction."""
+    assert api_of(fleet.reached).call("GET", "/cluster")["clusters"]
     url = f"http://{fleet.host}:{fleet.http_port}/v1/sql"
     assert httpx.post(url, json={"sql": "select 1"}, auth=("admin", fleet.password), timeout=10).status_code == 200
     with session(fleet) as opened:

@@ -239,9 +239,7 @@ def _retried(connection: Session, query: str, value: int) -> Any:
     raise AssertionError("40001 ten times in a row")
 
 
-def test_transaction_that_spans_a_schema_change_sees_it_or_fails(
-    fleet: Fleet, connection: Session, table: str
-) -> None:
+def test_transaction_that_spans_a_schema_change_sees_it_or_fails(fleet: Fleet, connection: Session, table: str) -> None:
     connection.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, a int)")
     connection.execute(f"INSERT INTO {table} VALUES (1, 1)")
     with session(fleet, autocommit=False) as other:

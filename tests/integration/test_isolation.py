@@ -50,9 +50,7 @@ def test_second_writer_of_a_row_fails_at_commit(two: tuple[Session, Session], do
     assert second.execute(f"SELECT note FROM {doctors} WHERE id = 1").fetchone() == ("first",)
 
 
-def test_two_inserts_of_one_key_conflict_then_duplicate(
-    two: tuple[Session, Session], doctors: str
-) -> None:
+def test_two_inserts_of_one_key_conflict_then_duplicate(two: tuple[Session, Session], doctors: str) -> None:
     first, second = two
     for one in two:
         one.execute(f"INSERT INTO {doctors} VALUES (3, false, '')")

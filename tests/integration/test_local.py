@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -38,6 +39,10 @@ def tausql(*arguments: str, stdin: str = "", **environment: str) -> subprocess.C
     )
 
 
+def words(options: dict[str, int]) -> list[str]:
+    return [word for option, value in options.items() for word in (option, str(value))]
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     parent = Path(tempfile.mkdtemp(prefix="tausql-local-"))
@@ -49,7 +54,7 @@ def test_single_shape_restarts_with_its_data(folder: Path) -> None:
     fleet = start(folder, "single", plaintext=False)
     try:
         assert [entry["service"] for entry in fleet.processes()] == [
-            "timekeeper+journal+adjudicator+crossbar+storage+processor+frontend+control"
+            "timekeeper+journal+adjudicator+crossbar+storage+processor+frontend+control+changefeed"
         ]
         with session(fleet) as connection:
             connection.execute("CREATE TABLE kept (id int PRIMARY KEY, name text)")
@@ -58,10 +63,10 @@ def test_single_shape_restarts_with_its_data(folder: Path) -> None:
         stop_process(fleet.process)
     cluster = msgspec.json.decode((folder / "cluster.json").read_bytes())
     assert cluster["supervisor"] == 0
-    password = fleet.password
+    endpoint = fleet.endpoint
     again = start(folder, "single", plaintext=False)
     try:
-        assert again.password == password
+        assert again.endpoint == endpoint
         with session(again) as connection:
             assert connection.execute("SELECT * FROM kept").fetchall() == [(1, "one")]
         down = tausql("down", "--data", str(folder))
@@ -104,30 +109,32 @@ def test_cluster_file_tells_what_runs_where(fleet: Fleet) -> None:
     for entry in cluster["processes"]:
         assert Path(f"/proc/{entry['pid']}").exists()
         assert entry["zone"] == entry["name"][-1]
-    assert oct((fleet.folder / "password").stat().st_mode)[-3:] == "600"
+    for secret in ("credentials.json", "fleet.key"):
+        assert oct((fleet.folder / secret).stat().st_mode)[-3:] == "600"
+    assert cluster["identifier"] == fleet.endpoint.partition(".")[0]
 
 
 def test_second_fleet_in_a_folder_is_refused(fleet: Fleet) -> None:
-    ports = ["--pg-port", str(free_port()), "--http-port", str(free_port())]
-    refused = tausql("up", "--data", str(fleet.folder), *ports)
+    ports = {"--pg-port": free_port(), "--http-port": free_port(), "--api-port": free_port()}
+    refused = tausql("up", "--data", str(fleet.folder), *words(ports))
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"tausql: a fleet already runs in {fleet.folder}")
     assert refused.stdout == ""
 
 
-@pytest.mark.parametrize("option", ["--pg-port", "--http-port"])
+@pytest.mark.parametrize("option", ["--pg-port", "--http-port", "--api-port", "--websocket-port"])
 def test_port_in_use_is_named(folder: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        ports = {"--pg-port": str(free_port()), "--http-port": str(free_port())} | {option: port}
-        refused = tausql("up", "--data", str(folder), *[word for pair in ports.items() for word in pair])
+        port = taken.getsockname()[1]
+        ports = {"--pg-port": free_port(), "--http-port": free_port(), "--api-port": free_port()} | {option: port}
+        refused = tausql("up", "--data", str(folder), *words(ports))
     assert refused.returncode == 1
     assert refused.stderr == f"tausql: port {port} of 127.0.0.1 is in use: choose another with {option}\n"
 
 
 def test_commands_without_a_fleet_say_so(folder: Path) -> None:
-    for command in ("down", "env", "psql", "status"):
-        done = tausql(command, "--data", str(folder))
+    for command in ("down", "env", "psql", "status", "token", "hosts", "cluster list", "key list"):
+        done = tausql(*command.split(), "--data", str(folder))
         assert done.returncode == 1
         assert done.stderr == f"tausql: no fleet in {folder}: start one with `tausql up --data {folder}`\n"
     folder.mkdir(parents=True)
@@ -148,8 +155,35 @@ def test_env_and_psql_connect(fleet: Fleet) -> None:
     done = tausql("psql", "--data", str(fleet.folder), "-At", "-v", "ON_ERROR_STOP=1", stdin="SELECT 1/0;")
     assert done.returncode == 3
     exported = tausql("env", "--data", str(fleet.folder)).stdout
-    assert f"export PGPASSWORD={fleet.password}" in exported.replace("'", "")
+    assert f"export PGPASSWORD='{fleet.endpoint}/?Action=DbConnectAdmin&" in exported
     assert f"export TAUSQL_HTTP=http://127.0.0.1:{fleet.http_port}" in exported
+    assert "export PGSSLMODE=verify-full" in exported
+
+
+def test_clusters_are_made_used_and_deleted_by_a_newcomer(fleet: Fleet) -> None:
+    """As README.md has it, with nothing but this command; the other cluster knows nothing of it."""
+    data = ("--data", str(fleet.folder))
+    made = json.loads(tausql("cluster", "create", "--no-deletion-protection", "--tag", "of=tests", *data).stdout)
+    identifier, endpoint = made["identifier"], made["endpoint"]
+    assert (made["status"], made["tags"]) == ("ACTIVE", {"of": "tests"})
+    assert endpoint == f"{identifier}.dsql.us-east-1.on.aws"
+    done = tausql("psql", "--cluster", identifier, *data, "-Atc", "CREATE TABLE t (id int PRIMARY KEY)")
+    assert (done.stdout, done.stderr) == ("CREATE TABLE\n", "")
+    assert 'relation "t" does not exist' in tausql("psql", *data, "-c", "SELECT * FROM t").stderr
+    listed = json.loads(tausql("cluster", "list", *data).stdout)["clusters"]
+    assert listed[0]["identifier"] == fleet.endpoint.partition(".")[0]
+    assert identifier in [one["identifier"] for one in listed]
+    assert f"127.0.0.1 {endpoint} # tausql {fleet.folder}\n" in tausql("hosts", *data).stdout
+    token = tausql("token", "--cluster", identifier, *data).stdout.strip()
+    host = f"host={endpoint} hostaddr=127.0.0.1 port={fleet.pg_port} user=admin dbname=postgres"
+    verified = f"{host} sslmode=verify-full sslrootcert={fleet.folder / 'tls' / 'ca.pem'}"
+    with psycopg.connect(f"{verified} password={token}", autocommit=True) as connection:
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    gone = tausql("cluster", "delete", identifier, *data)
+    assert (gone.returncode, json.loads(gone.stdout)["status"]) == (0, "DELETED")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(f"{verified} password={token}")
+    assert "ResourceNotFoundException" in tausql("cluster", "get", identifier, *data).stderr
 
 
 def test_status_shows_every_process_and_fails_when_one_is_missing() -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from loadtest.tausql_fleet import Fleet, running_fleet
 
-from .sessions import Session, session, status
+from .sessions import Session, clients_of, session
 from .under_load import pid_of, ready
 from .waiting import until
 
@@ -33,17 +33,16 @@ def separate() -> Iterator[Fleet]:
 @pytest.fixture
 def settled(separate: Fleet) -> Fleet:
     """With all its processors there, and no session on them."""
-    until(lambda: all(ready(separate, name) and count(separate, name) == 0 for name in PROCESSORS), "processors ready")
+    until(
+        lambda: all(ready(separate, name) and clients_of(separate, name) == 0 for name in PROCESSORS),
+        "processors ready",
+    )
     return separate
-
-
-def count(fleet: Fleet, processor: str) -> int:
-    return int(status(fleet, processor)["processor"]["sessions"])
 
 
 def kill_processor_of_the_session(fleet: Fleet) -> None:
     """SIGKILL to the one processor that has a session."""
-    (name,) = [name for name in PROCESSORS if count(fleet, name)]
+    (name,) = [name for name in PROCESSORS if clients_of(fleet, name)]
     end(fleet, name, signal.SIGKILL)
 
 

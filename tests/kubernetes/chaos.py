@@ -39,7 +39,7 @@ class Chaos:
         ]
         self._process = subprocess.Popen(
             command,
-            env={**os.environ, "PGPASSWORD": release.password},
+            env={**os.environ, "PGPASSWORD": release.token},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -3,6 +3,7 @@ one before it left it, since an install takes longer than most tests."""
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,12 @@ import cluster
 import psycopg
 import pytest
 
+from tausql.access.sigv4 import Credentials
+from tausql.local.api import oldest_cluster
+from tausql.local.reached import Reached
+from tausql.local.tokens import endpoint_name, token_for
+
+KEY_PARTS = ("access_key_id", "secret_access_key")
 VALUES = Path(__file__).with_name("values.yaml")
 CHART = cluster.ROOT / "helm" / "tausql"
 READY_SECONDS = 60.0
@@ -19,9 +26,10 @@ READY_SECONDS = 60.0
 class Release:
     """An installed release. `ready_seconds`: from `helm install` until every pod was ready."""
 
-    def __init__(self, name: str, namespace: str) -> None:
+    def __init__(self, name: str, namespace: str, region: str = "us-east-1") -> None:
         self.name = name
         self.namespace = namespace
+        self.region = region
         self.ready_seconds = 0.0
 
     def install(self, *arguments: str, values: Path = VALUES) -> None:
@@ -48,22 +56,38 @@ class Release:
     def address(self) -> str:
         return cluster.cluster_ip(f"{self.name}-frontend", namespace=self.namespace)
 
-    @property
-    def password(self) -> str:
-        return cluster.secret(f"{self.name}-admin", "password", namespace=self.namespace).decode()
+    @functools.cached_property
+    def reached(self) -> Reached:
+        """The API and the first access key. The key's Secret may be one that several regions share."""
+        (volume,) = [one for one in self.pods("control")[0]["spec"]["volumes"] if one["name"] == "credentials"]
+        name = volume["secret"]["secretName"]
+        key = [cluster.secret(name, part, namespace=self.namespace).decode() for part in KEY_PARTS]
+        api = cluster.cluster_ip(f"{self.name}-api", namespace=self.namespace)
+        return Reached(
+            region=self.region, key=Credentials(*key), api=f"http://{api}:8081", http="", address="", pg_port=5432
+        )
 
-    def connect(self, host: str = "", **options: object) -> psycopg.Connection:
-        """`host`: a pod's address; the Service's unless given."""
+    @functools.cached_property
+    def endpoint(self) -> str:
+        """The name of the first cluster's endpoint in this region."""
+        return endpoint_name(oldest_cluster(self.reached), self.region)
+
+    @property
+    def token(self) -> str:
+        return token_for(self.reached.key, self.endpoint, self.region, "admin")
+
+    def connect(self, address: str = "", **options: object) -> psycopg.Connection:
+        """`address`: a pod's; the Service's unless given."""
         return psycopg.connect(
-            host=host or self.address,
+            host=self.endpoint,
+            hostaddr=address or self.address,
             port=5432,
             user="admin",
             dbname="postgres",
-            password=self.password,
+            password=self.token,
             sslmode="require",
             autocommit=True,
-            connect_timeout=10,
-            **options,
+            **{"connect_timeout": 10, **options},
         )
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import subprocess
 import urllib.request
 import uuid
+from pathlib import Path
 
 import cluster
+import psycopg
+import pytest
 from conftest import READY_SECONDS, Release
 from loadtest.postgres import programs
 from prometheus_client.parser import text_string_to_metric_families
+
+from tausql.local.api import ApiError, api_of
+from tausql.local.tokens import token_for
 
 SPREAD = {"journal": 3, "storage": 3, "timekeeper": 3, "adjudicator": 2, "crossbar": 2, "frontend": 2, "processor": 2}
 
@@ -26,17 +32,51 @@ def test_helm_test_passes(release: Release) -> None:
     release.wait_until_whole()
 
 
-def test_psql_connects_through_the_service(release: Release) -> None:
-    conninfo = f"host={release.address} port=5432 user=admin dbname=postgres sslmode=require"
+def test_psql_connects_through_the_service(release: Release, tmp_path: Path) -> None:
+    place = f"host={release.endpoint} hostaddr={release.address} port=5432"
+    (tmp_path / "ca.pem").write_bytes(cluster.secret(f"{release.name}-edge", "ca.crt", namespace=release.namespace))
+    conninfo = f"{place} user=admin dbname=postgres sslmode=verify-full sslrootcert={tmp_path / 'ca.pem'}"
     done = subprocess.run(
         [str(programs() / "psql"), "-XAtq", conninfo, "-c", "select 6 * 7", "-c", "select version() like '%16%'"],
-        env={"PGPASSWORD": release.password},
+        env={"PGPASSWORD": release.token},
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
     assert (done.returncode, done.stdout.split()) == (0, ["42", "t"]), done.stderr
+
+
+def test_a_cluster_is_made_used_and_deleted_through_the_api(release: Release) -> None:
+    api = api_of(release.reached)
+    made = api.call("POST", "/cluster", body={"deletionProtectionEnabled": False})
+    path = f"/cluster/{made['identifier']}"
+    cluster.wait("the cluster is there", lambda: api.call("GET", path)["status"] == "ACTIVE", 30)
+    token = token_for(release.reached.key, made["endpoint"], release.region, "admin")
+    place = f"host={made['endpoint']} hostaddr={release.address} user=admin dbname=postgres sslmode=require"
+    with psycopg.connect(place, password=token, autocommit=True) as connection:
+        connection.execute("CREATE TABLE own (id int PRIMARY KEY)")
+    with release.connect() as connection, pytest.raises(psycopg.errors.UndefinedTable):
+        connection.execute("SELECT * FROM own")
+    api.call("DELETE", path)
+
+    def gone() -> bool:
+        try:
+            api.call("GET", path)
+        except ApiError as error:
+            return error.kind == "ResourceNotFoundException"
+        return False
+
+    cluster.wait("the cluster is gone", gone, 60)
+
+
+def test_what_the_notes_say_gives_a_shell_what_it_needs(release: Release) -> None:
+    told = cluster.kubectl(
+        *("exec", f"deployment/{release.name}-control", "-n", release.namespace),
+        *("--", "python", "-m", "tausql.local.command", "env"),
+    )
+    assert f"export PGHOST={release.endpoint}\n" in told
+    assert f"export AWS_ACCESS_KEY_ID={release.reached.key.access_key_id}\n" in told
 
 
 def test_pods_are_spread_over_the_zones(release: Release) -> None:

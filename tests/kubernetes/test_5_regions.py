@@ -28,10 +28,9 @@ class Regions:
     """The three releases, and connections to both endpoints."""
 
     def __init__(self) -> None:
-        self.east = Release("tausql-east", "tausql-east")
-        self.west = Release("tausql-west", "tausql-west")
-        self.witness = Release("tausql-witness", "tausql-witness")
-        self._password = ""
+        self.east = Release("tausql-east", "tausql-east", "east")
+        self.west = Release("tausql-west", "tausql-west", "west")
+        self.witness = Release("tausql-witness", "tausql-witness", "witness")
 
     def install(self) -> None:
         # The cluster's own program takes HELM and KUBECTL for something else.
@@ -50,17 +49,7 @@ class Regions:
         cluster.run(command, seconds=300, environment=environment)
 
     def connect(self, release: Release) -> psycopg.Connection:
-        self._password = self._password or cluster.secret("tausql-admin", "password", namespace="tausql-east").decode()
-        return psycopg.connect(
-            host=release.address,
-            port=5432,
-            user="admin",
-            dbname="postgres",
-            password=self._password,
-            sslmode="require",
-            autocommit=True,
-            connect_timeout=3,
-        )
+        return release.connect(connect_timeout=3)
 
     def hold(self, region: Release) -> None:
         """Let `region` hold the stream: the worst one to lose."""

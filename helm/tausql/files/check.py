@@ -1,12 +1,14 @@
 """`helm test`: connect, write, read, kill a journal pod, write and read at once, and again when it is back.
 
 SQL goes over HTTP, since the image brings no PostgreSQL driver; PostgreSQL's own port is tried as far as its TLS
-handshake. Standard library only. A statement that is told to try again (40001) is tried again, as any client would.
+handshake. Which cluster: the oldest that the API lists, with tokens of the first access key. A statement that is told
+to try again (40001) is tried again, as any client would.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import socket
@@ -18,20 +20,50 @@ import urllib.request
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from tausql.access.connect_tokens import connect_token
+from tausql.access.sigv4 import Credentials, signed_headers
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 AUTHORITY = Path("/edge/ca.crt")  # there if the Secret of the edge holds one
-PASSWORD = Path("/password/password")
+CREDENTIALS = Path("/credentials/credentials.json")
+USER = "admin"
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 TRIES, PAUSE_SECONDS = 20, 0.05
 LOOK_SECONDS = 0.5  # between looks at whether a pod is back
 
 
+def credentials() -> Credentials:
+    key = json.loads(CREDENTIALS.read_text())
+    return Credentials(key["access_key_id"], key["secret_access_key"])
+
+
+@functools.cache
+def endpoint() -> str:
+    """The name of the oldest cluster. Ends the test where the API does not tell."""
+    url, query, region = urlsplit(os.environ["API"]), "max-results=1", os.environ["REGION"]
+    headers = {"host": url.netloc}
+    headers |= signed_headers(
+        credentials(), "GET", "/cluster", query, headers.items(), b"", "dsql", region, time.time()
+    )
+    request = urllib.request.Request(f"{os.environ['API']}/cluster?{query}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            clusters = json.load(answer)["clusters"]
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"the API: {error.code} {error.read().decode(errors='replace')}") from None
+    if not clusters:
+        raise SystemExit("the API lists no cluster")
+    return f"{clusters[0]['identifier']}.dsql.{region}.on.aws"
+
+
 def sql(text: str, *params: object) -> list[list[Any]]:
     """The rows of one statement. Ends the test where it fails for good."""
-    secret = f"{os.environ['DATABASE_USER']}:{PASSWORD.read_text().strip()}"
+    token = connect_token(credentials(), endpoint(), os.environ["REGION"], "DbConnectAdmin", time.time())
     headers = {
-        "authorization": "Basic " + base64.b64encode(secret.encode()).decode(),
+        "host": endpoint(),
+        "authorization": "Basic " + base64.b64encode(f"{USER}:{token}".encode()).decode(),
         "content-type": "application/json",
     }
     body = json.dumps({"sql": text, "params": params}).encode()
@@ -67,7 +99,7 @@ def kubernetes(method: str, path: str) -> dict[str, Any] | None:
 
 
 def edge_version() -> str | None:
-    """PostgreSQL's port offers TLS, with a certificate for the name we called it by where there is a CA to ask."""
+    """PostgreSQL's port offers TLS, with a certificate for the cluster's name where there is a CA to ask."""
     context = ssl.create_default_context()
     if AUTHORITY.exists():
         context.load_verify_locations(str(AUTHORITY))
@@ -79,7 +111,7 @@ def edge_version() -> str | None:
         said = plain.recv(1)
         if said != b"S":
             raise SystemExit(f"no TLS at {name}: it said {said!r}")
-        with context.wrap_socket(plain, server_hostname=name) as encrypted:
+        with context.wrap_socket(plain, server_hostname=endpoint()) as encrypted:
             return encrypted.version()
 
 

@@ -57,8 +57,8 @@
 {{- $tls := .root.Values.tls.edge }}
 - name: TAUSQL_FRONTEND_LISTEN
   value: 0.0.0.0:5432
-- name: TAUSQL_FRONTEND_PASSWORD_FILE
-  value: /password/password
+- name: TAUSQL_FRONTEND_WEBSOCKET_LISTEN
+  value: 0.0.0.0:8443
 - name: TAUSQL_FRONTEND_TLS
   value: {{ ternary "required" "optional" $tls.required }}
 {{- if ne $tls.mode "none" }}
@@ -79,6 +79,18 @@
 {{- define "tausql.environment.journal" }}{{- end -}}
 {{- define "tausql.environment.crossbar" }}{{- end -}}
 {{- define "tausql.environment.storage" }}{{- end -}}
+
+{{- define "tausql.environment.changefeed" }}
+{{- $values := .root.Values.changefeed }}
+- name: TAUSQL_CHANGEFEED_KINESIS_ENDPOINT
+  value: {{ $values.kinesisEndpoint | quote }}
+- name: TAUSQL_CHANGEFEED_TARGETS
+  value: {{ $values.targets | toJson | quote }}
+{{- if $values.credentialsSecret }}
+- name: TAUSQL_CHANGEFEED_CREDENTIALS_FILE
+  value: /credentials/credentials.json
+{{- end }}
+{{- end -}}
 
 {{- define "tausql.environment.timekeeper" }}
 {{- with include "tausql.assumedError" .root }}
@@ -102,6 +114,16 @@
   value: {{ $root.Release.Name }}
 - name: TAUSQL_CONTROL_REGION
   value: {{ $root.Values.cluster.region | quote }}
+{{- if not $root.Values.witness }}
+- name: TAUSQL_CONTROL_ACCOUNT
+  value: {{ $root.Values.cluster.account | quote }}
+- name: TAUSQL_CONTROL_API_LISTEN
+  value: 0.0.0.0:8081
+- name: TAUSQL_CONTROL_CREDENTIALS_FILE
+  value: /credentials/credentials.json
+- name: TAUSQL_CONTROL_FLEET_KEY_FILE
+  value: /credentials/fleet.key
+{{- end }}
 - name: TAUSQL_CONTROL_STREAMS
   value: {{ include "tausql.text" $root.Values.cluster.streams | quote }}
 - name: TAUSQL_CONTROL_JOURNAL

@@ -42,7 +42,7 @@ labels:
 {{- if .Values.witness -}}
 ["journal", "timekeeper", "control"]
 {{- else -}}
-["frontend", "processor", "adjudicator", "journal", "crossbar", "storage", "timekeeper", "control"]
+["frontend", "processor", "adjudicator", "journal", "crossbar", "storage", "timekeeper", "control", "changefeed"]
 {{- end -}}
 {{- end -}}
 
@@ -65,8 +65,9 @@ labels:
 {{- (index .root.Values .service).serviceAccount.name | default (printf "%s-%s" (include "tausql.fullname" .root) .service) -}}
 {{- end -}}
 
-{{- define "tausql.passwordSecret" -}}
-{{- .Values.auth.existingSecret | default (printf "%s-admin" (include "tausql.fullname" .)) -}}
+{{/* The first access key, and the key that other keys' secrets are encrypted with. */}}
+{{- define "tausql.credentialsSecret" -}}
+{{- .Values.auth.existingSecret | default (printf "%s-credentials" (include "tausql.fullname" .)) -}}
 {{- end -}}
 
 {{/* A number or a word of values as text; Helm reads numbers as floats, and would write 2000000 as 2e+06. */}}

@@ -9,7 +9,8 @@ journal: {journal: [7400]}
 crossbar: {journal: [7400], adjudicator: [7400]}
 storage: {crossbar: [7400], storage: [7400]}
 timekeeper: {}
-control: {control: [7400], processor: [7400]}
+changefeed: {crossbar: [7400], storage: [7400], processor: [7400]}
+control: {control: [7400], processor: [7400, 7500]}
 {{- end -}}
 
 {{/* All edges of this release as JSON. */}}
@@ -114,8 +115,19 @@ spec:
     {{- end }}
     {{- if eq $service "frontend" }}
     # Clients, and the test of this release.
-    - {{- include "tausql.ports" (list 5432 8080) | nindent 6 }}
+    - {{- include "tausql.ports" (list 5432 8443 8080) | nindent 6 }}
       {{- with $policy.clients }}
+      from:
+        {{- toYaml . | nindent 8 }}
+        - podSelector:
+            matchLabels:
+              {{- include "tausql.selector" (dict "root" $root "service" "test") | nindent 14 }}
+      {{- end }}
+    {{- end }}
+    {{- if and (eq $service "control") (not $root.Values.witness) }}
+    # Callers of the API, and the test of this release.
+    - {{- include "tausql.ports" (list 8081) | nindent 6 }}
+      {{- with $policy.apiClients }}
       from:
         {{- toYaml . | nindent 8 }}
         - podSelector:
@@ -150,6 +162,14 @@ spec:
         {{- . | nindent 8 }}
       {{- include "tausql.ports" (list 7400) | nindent 6 }}
     {{- end }}
+    {{- end }}
+    {{- if eq $service "changefeed" }}
+    # Targets of change streams, wherever they are.
+    - {{- include "tausql.ports" $policy.changeTargets.ports | nindent 6 }}
+      {{- with $policy.changeTargets.to }}
+      to:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
     {{- end }}
     {{- if eq $service "control" }}
     # The Kubernetes API.

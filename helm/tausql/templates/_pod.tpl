@@ -79,8 +79,11 @@ spec:
         - {name: http, containerPort: 8080}
         {{- if eq $service "frontend" }}
         - {name: postgres, containerPort: 5432}
+        - {name: websocket, containerPort: 8443}
         {{- else if eq $service "processor" }}
         - {name: session, containerPort: 7500}
+        {{- else if and (eq $service "control") (not $root.Values.witness) }}
+        - {name: api, containerPort: 8081}
         {{- end }}
       startupProbe:
         httpGet: {path: /livez, port: http}
@@ -114,11 +117,11 @@ spec:
         {{- if ne $root.Values.tls.mode "none" }}
         - {name: tls, mountPath: /tls/fleet, readOnly: true}
         {{- end }}
-        {{- if eq $service "frontend" }}
-        - {name: password, mountPath: /password, readOnly: true}
-        {{- if ne $root.Values.tls.edge.mode "none" }}
+        {{- if and (eq $service "frontend") (ne $root.Values.tls.edge.mode "none") }}
         - {name: edge, mountPath: /tls/edge, readOnly: true}
         {{- end }}
+        {{- if or (and (eq $service "control") (not $root.Values.witness)) (and (eq $service "changefeed") $values.credentialsSecret) }}
+        - {name: credentials, mountPath: /credentials, readOnly: true}
         {{- end }}
   volumes:
     - name: tmp
@@ -131,16 +134,23 @@ spec:
     - name: tls
       secret: {secretName: {{ include "tausql.fleetSecret" $root }}, defaultMode: 0440}
     {{- end }}
-    {{- if eq $service "frontend" }}
-    - name: password
-      secret:
-        secretName: {{ include "tausql.passwordSecret" $root }}
-        defaultMode: 0440
-        items: [{key: password, path: password}]
-    {{- if ne $root.Values.tls.edge.mode "none" }}
+    {{- if and (eq $service "frontend") (ne $root.Values.tls.edge.mode "none") }}
     - name: edge
       secret: {secretName: {{ include "tausql.edgeSecret" $root }}, defaultMode: 0440}
     {{- end }}
+    {{- if and (eq $service "control") (not $root.Values.witness) }}
+    - name: credentials
+      secret:
+        secretName: {{ include "tausql.credentialsSecret" $root }}
+        defaultMode: 0440
+        items: [{key: credentials.json, path: credentials.json}, {key: fleet.key, path: fleet.key}]
+    {{- end }}
+    {{- if and (eq $service "changefeed") $values.credentialsSecret }}
+    - name: credentials
+      secret:
+        secretName: {{ $values.credentialsSecret }}
+        defaultMode: 0440
+        items: [{key: credentials.json, path: credentials.json}]
     {{- end }}
 {{- end -}}
 

@@ -16,11 +16,12 @@
 {{- end -}}
 {{- end -}}
 
-{{/* As JSON: the Service by its names, from within a namespace and from without, and `tls.edge.names`. */}}
+{{/* As JSON: all endpoints of this region, the Service by its names from within a namespace and from without, and `tls.edge.names`. */}}
 {{- define "tausql.edgeNames" -}}
 {{- $name := printf "%s-frontend" (include "tausql.fullname" .) -}}
 {{- $inside := printf "%s.%s" $name .Release.Namespace -}}
-{{- concat (list $name $inside (printf "%s.svc" $inside) (printf "%s.svc.cluster.local" $inside)) .Values.tls.edge.names | uniq | toJson -}}
+{{- $endpoints := printf "*.dsql.%s.on.aws" .Values.cluster.region -}}
+{{- concat (list $endpoints $name $inside (printf "%s.svc" $inside) (printf "%s.svc.cluster.local" $inside)) .Values.tls.edge.names | uniq | toJson -}}
 {{- end -}}
 
 {{/* "fleet", "edge", "fleet edge" or "": what the Job makes. */}}

@@ -35,6 +35,6 @@ cat <<END
 One database, two endpoints:
   tausql-east-frontend.tausql-east.svc:5432
   tausql-west-frontend.tausql-west.svc:5432
-The password, the same at both:
-  kubectl --namespace tausql-east get secret tausql-admin --output go-template='{{.data.password | base64decode}}'
+What a shell needs for a session, after \`kubectl port-forward\` of service/tausql-east-frontend and of -api:
+  eval "\$(kubectl --namespace tausql-east exec deployment/tausql-east-control -- python -m tausql.local.command env)"
 END

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What all regions must have in common before any of them starts: namespaces, the password, the two CAs (the fleet's,
-# whose holders are members, and the edge's, which clients trust). Made once: what one region has, the others get, and
+# What all regions must have in common before any of them starts: namespaces, the first access key and what keys are encrypted
+# with, the two CAs (the fleet's, whose holders are members, and the edge's, which clients trust). Made once: what one region has, the others get, and
 # what is there already stays. Needs openssl only where nothing is there yet.
 #
 #   prepare.sh               make what is missing
-#   prepare.sh --from east   what east has replaces what the others have: after a new password, or once the replacement
+#   prepare.sh --from east   what east has replaces what the others have: after a new access key, or once the replacement
 #                            of a CA was begun there
 set -euo pipefail
 umask 077
@@ -22,9 +22,13 @@ make_ca() { # make_ca FOLDER NAME
     cp "$1/tls.crt" "$1/ca.crt"
 }
 
-make_password() { # make_password FOLDER NAME
-    # 24 bytes are 32 characters of base64; those that a URL would have to quote are replaced.
-    head -c 24 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n' >"$1/password"
+make_credentials() { # make_credentials FOLDER NAME
+    # As the chart makes them: `AKIA` and 16 letters and digits; 30 bytes are 40 characters of base64.
+    printf 'AKIA%s' "$(head -c 10 /dev/urandom | base32 | tr -d '\n')" >"$1/access_key_id"
+    head -c 30 /dev/urandom | base64 | tr -d '\n' >"$1/secret_access_key"
+    printf '{"access_key_id": "%s", "secret_access_key": "%s"}' "$(<"$1/access_key_id")" \
+        "$(<"$1/secret_access_key")" >"$1/credentials.json"
+    head -c 32 /dev/urandom | base64 | tr -d '\n' >"$1/fleet.key"
 }
 
 # there REGION SECRET: whether it is
@@ -38,7 +42,7 @@ share() {
     local -a files=()
     shift 3
     mkdir "$folder"
-    # A witness has no password and no edge: it has nothing to say about those.
+    # A witness has no access key and no edge: it has nothing to say about those.
     if [ -n "$from" ] && ! there "$from" "${name/@/$from}"; then return; fi
     for region in ${from:-"$@"}; do
         if there "$region" "${name/@/$region}"; then
@@ -69,6 +73,6 @@ for region in "${regions[@]}"; do
         in_region "$region" create namespace "tausql-$region"
     fi
 done
-share make_password Opaque tausql-admin "${full[@]}"
+share make_credentials Opaque tausql-credentials "${full[@]}"
 share make_ca kubernetes.io/tls tausql-@-ca "${regions[@]}"
 share make_ca kubernetes.io/tls tausql-@-edge-ca "${full[@]}"

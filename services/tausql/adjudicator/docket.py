@@ -8,7 +8,6 @@ judge it.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -23,8 +22,10 @@ from tausql.adjudicator.load import Load
 from tausql.adjudicator.metrics import AdjudicatorMetrics
 from tausql.adjudicator.outcomes import Outcomes
 from tausql.adjudicator.proposer import Proposer
+from tausql.adjudicator.schema import cluster_of
 from tausql.adjudicator.settlement import Settlement
 from tausql.adjudicator.voting import Votes
+from tausql.adjudicator.waiting import Waiting
 from tausql.protocol.adjudicator import (
     Aborted,
     Commit,
@@ -103,7 +104,7 @@ class Docket:
         self._answers, self._heartbeat, self._settlement = answers, heartbeat, settlement
         self._limits, self._metrics = limits, metrics
         self._extend, self._flush, self._voters = extend, flush, voters
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: Waiting[_Waiting] = Waiting(limits.waiting_max)
         self.open = False
         self.load = Load()
         self.votes = Votes(judge.conflicts, judge.schema, limits.waiting_max)
@@ -263,21 +264,24 @@ class Docket:
         reply.answer(aborted)
 
     def _wait(self, one: _Waiting, latest: int) -> None:
-        if len(self._waiting) < self._limits.waiting_max:
+        request = one.request
+        keys = request.writes or request.shares
+        crowded_out = self._waiting.add(cluster_of(keys[0]) if keys else 0, one)
+        if crowded_out is not one:
             self._metrics.waited_for_limit += 1
-            self._waiting.append(one)
             self._extend(latest)
-        elif one.round is not None:
-            self._refuse_round(one.round, Aborted(Reason.overloaded))
+        if crowded_out is None:
+            return
+        if crowded_out.round is not None:
+            self._refuse_round(crowded_out.round, Aborted(Reason.overloaded))
         else:
-            self._turn_away(one, Aborted(Reason.overloaded))
+            self._turn_away(crowded_out, Aborted(Reason.overloaded))
 
     def limit_rose(self) -> None:
         """Judge again what needed a higher limit."""
         if not self._waiting:
             return
-        waiting, self._waiting = self._waiting, deque()
-        for one in waiting:
+        for one in self._waiting.take():
             if one.round is not None:
                 if one.request.txn in self.coordinator or not one.round.asked:
                     self._decide(one.round)
@@ -294,7 +298,7 @@ class Docket:
     def close(self) -> None:
         """Take nothing more, and refuse whatever was never enqueued."""
         self.open = False
-        waiting, self._waiting = self._waiting, deque()
+        waiting = self._waiting.take()
         rounds = self.coordinator.abandon()
         for one in rounds:
             self._refuse(one.request, one.reply, Aborted(Reason.not_holder))

@@ -28,7 +28,7 @@ from tausql.rpc.interface import Failure, Stream
 from tausql.runtime import logs
 from tausql.runtime.fleet import Neighbour
 from tausql.runtime.host import ClockUnsure, Host
-from tausql.sql.catalogue.system import RELATIONS, system_range
+from tausql.sql.catalogue.system import OBJECTS, RELATIONS, system_range
 
 RETRY_SECONDS: Final = 0.1
 SILENCE_SECONDS: Final = 10.0  # holders beat every second: a crossbar that says nothing for so long is left
@@ -114,7 +114,6 @@ class Feed:
 
     async def _begin(self) -> None:
         """Find out where the journal stands, if the stream is new, and what the tables were there."""
-        low, high = system_range(self.stream.number, RELATIONS)
         while True:
             try:
                 if not self._read_cursors:
@@ -122,17 +121,23 @@ class Feed:
                     self._fleet = part.fleet
                     self._read_to, self._read_cursors = part.watermark, part.cursors
                 try:
-                    rows = await self._storages.scan(self._read_to, low, high)
+                    rows = await self._catalogue(self._read_to)
                 except Collected:
                     # It stood still for longer than versions are kept. The tables of now have the same columns at the
                     # same positions, and perhaps other names; the rows of those that are gone are passed over.
-                    rows = await self._storages.scan(closing(self._host.clock.now().latest), low, high)
+                    rows = await self._catalogue(closing(self._host.clock.now().latest))
                 break
             except (Unreadable, ClockUnsure) as error:
                 await self._impaired(INTERNAL, str(error), 1.0)
         self._tables.apply(rows)
         self._watermark, self._cursors = self._read_to, self._read_cursors
         self.status, self.error = "ACTIVE", ""
+
+    async def _catalogue(self, tau: int) -> list[tuple[bytes, bytes]]:
+        rows: list[tuple[bytes, bytes]] = []
+        for relation in (OBJECTS, RELATIONS):
+            rows += await self._storages.scan(tau, *system_range(self.stream.number, relation))
+        return rows
 
     async def _read(self) -> None:
         """One subscription: until its crossbar ends it, or the buffer is full and has been emptied."""

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import httpx
 
 from tausql.access.sigv4 import Credentials
+from tausql.changefeed.backup_jobs import BackupJobs
+from tausql.changefeed.backup_stores import Stores
 from tausql.changefeed.feed import Feed
 from tausql.changefeed.metrics import ChangefeedMetrics
 from tausql.changefeed.reporting import Reporting
@@ -56,7 +58,7 @@ class ChangefeedService:
         self._directory = directory
         self._settings = settings
         self._name = name
-        self._credentials = _credentials(settings)
+        self._credentials = _credentials(settings.credentials_file)
         self._client = httpx.AsyncClient(timeout=settings.request_seconds, trust_env=False)
         for url in settings.targets.values():
             located(self._client, url, "")
@@ -65,6 +67,15 @@ class ChangefeedService:
             directory, "crossbar", host.zone, lambda address: CrossbarClient(network.connect(address, "crossbar"))
         )
         self._reporting = Reporting(host, network, directory, self._deal)
+        stores = Stores(
+            self._client,
+            settings.backup_folder,
+            settings.backup_s3_endpoint,
+            settings.backup_s3_region,
+            _credentials(settings.backup_s3_credentials_file),
+            lambda: host.clock.now().latest / 1e6,
+        )
+        self._jobs = BackupJobs(host, network, directory, settings, self._storages, self._crossbars, stores, name)
         self._running: dict[str, _Running] = {}
         self._told: dict[str, _Told] = {}
         self._timer: Timer | None = None
@@ -75,17 +86,20 @@ class ChangefeedService:
     def start(self) -> None:
         self._directory.watch(self._deal)
         self._reporting.start()
+        self._jobs.start()
         self._report()
 
     def drain(self) -> None:
         """Somebody else delivers from here on; what is under way may arrive twice."""
         self._draining = True
         self._deal()
+        self._jobs.drain()
 
     async def stop(self) -> None:
         self._draining = True
         self._deal()
         self._reporting.stop()
+        self._jobs.stop()
         self._storages.stop()
         if self._timer is not None:
             self._timer.cancel()
@@ -94,8 +108,6 @@ class ChangefeedService:
     def ready(self) -> tuple[bool, str]:
         if self._draining:
             return False, "draining"
-        if not self._reporting.known:
-            return False, "control has not told which change streams there are"
         return True, ""
 
     def status(self) -> dict[str, Any]:
@@ -104,6 +116,8 @@ class ChangefeedService:
                 identifier: {"cluster": one.feed.stream.cluster, "status": one.feed.status, "error": one.feed.error}
                 for identifier, one in self._running.items()
             },
+            "jobs": self._jobs.status(),
+            "told": self._reporting.known,
             "known": len(self._reporting.streams),
             "records": self.metrics.records + sum(one.feed.delivered for one in self._running.values()),
         }
@@ -193,14 +207,14 @@ class ChangefeedService:
         metrics.lag_seconds = max([0, *lags]) / 1e6
 
 
-def _credentials(settings: ChangefeedSettings) -> Credentials | None:
-    if not settings.credentials_file:
+def _credentials(file: str) -> Credentials | None:
+    if not file:
         return None
     try:
-        told = json.loads(Path(settings.credentials_file).read_text())
+        told = json.loads(Path(file).read_text())
         return Credentials(told["access_key_id"], told["secret_access_key"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{settings.credentials_file}: {error}") from error
+        raise ValueError(f"{file}: {error}") from error
 
 
 def build(process: Process) -> ChangefeedService:

@@ -51,3 +51,20 @@ class ChangefeedSettings(ServiceSettings):
         default=1.0, gt=0, description="Between two reports of progress: what may be delivered again after a restart."
     )
     read_seconds: float = Field(default=10.0, gt=0, description="A read of storage not answered by then is repeated.")
+    backup_folder: str = Field(
+        default="",
+        description="The folder that backups in folders are below. Empty: backups go to S3 alone. Every changefeed has "
+        "to see the same folder.",
+    )
+    backup_s3_endpoint: str = Field(
+        default="", description="URL of S3, or of what speaks its API, for backups. Empty: there is none."
+    )
+    backup_s3_region: str = Field(default="us-east-1", description="Region that requests to S3 are signed for.")
+    backup_s3_credentials_file: str = Field(
+        default="",
+        description="JSON with `access_key_id` and `secret_access_key` to sign requests to S3 with. Needed with "
+        "`backup_s3_endpoint`.",
+    )
+    backup_jobs_max: int = Field(
+        default=4, ge=1, description="Backups and restores that one changefeed does at once; others wait."
+    )

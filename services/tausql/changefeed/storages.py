@@ -82,12 +82,17 @@ class Storages:
         found: list[tuple[bytes, bytes]] = []
         at: bytes | None = low
         while at is not None:
-            request = Read(tau, (), [], [Scan(at, high)])
-            _, rows = await self._read(at, lambda one, page=request: page)  # type: ignore[misc]
-            page = rows.pages[0]
-            found += [(key, value) for key, value in zip(page.keys, page.values, strict=True) if value is not None]
-            at = page.resume
+            page, at = await self.page(tau, at, high)
+            found += page
         return found
+
+    async def page(self, tau: int, low: bytes, high: bytes) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+        """The first rows of [low, high) at `tau`, and where the others begin. Raises Unreadable, Collected."""
+        request = Read(tau, (), [], [Scan(low, high)])
+        _, rows = await self._read(low, lambda _: request)
+        page = rows.pages[0]
+        found = [(key, value) for key, value in zip(page.keys, page.values, strict=True) if value is not None]
+        return found, page.resume
 
     async def position(self, key: bytes) -> CheckpointPart:
         """Where a replica that serves `key` stands: its watermark and cursors. Raises Unreadable."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from tausql.changefeed.values import Shown, shown
+from tausql.changefeed.values import Labels, Shown, shown
 from tausql.protocol.adjudicator import PostImage
 from tausql.protocol.keys import PREFIX_BYTES, KeyDecoder, key_decoder, relation_prefix
 from tausql.protocol.rows import decode_stored
 from tausql.sql.catalogue.descriptors import Table
-from tausql.sql.catalogue.system import RELATIONS, decode_table
+from tausql.sql.catalogue.objects import Domain
+from tausql.sql.catalogue.system import OBJECTS, RELATIONS, decode_object, decode_table
 from tausql.sql.stored_kinds import key_kind
 
 
@@ -29,15 +30,15 @@ class Relation:
 
     __slots__ = ("_columns", "_decode_key", "_key", "name", "schema")
 
-    def __init__(self, cluster: int, table: Table) -> None:
+    def __init__(self, cluster: int, table: Table, labels: Labels) -> None:
         self.schema, self.name = table.schema, table.name
         self._columns = [
-            _Column(column.name, column.position, shown(column.type_oid))
+            _Column(column.name, column.position, shown(column.type_oid, labels))
             for column in table.columns
             if not column.dropped
         ]
         key = [table.columns[at] for at in table.primary_key]
-        self._key = [_Column(column.name, at, shown(column.type_oid)) for at, column in enumerate(key)]
+        self._key = [_Column(column.name, at, shown(column.type_oid, labels)) for at, column in enumerate(key)]
         prefix = relation_prefix(cluster, table.storage or table.oid)
         self._decode_key: KeyDecoder = key_decoder(prefix, [key_kind(column) for column in key])
 
@@ -62,11 +63,13 @@ class Tables:
     """The tables of `cluster` by where their rows lie. Begins empty; `apply` with the rows of the catalogue at some tau
     first, then with every later transaction's images in order."""
 
-    __slots__ = ("_by_prefix", "_catalogue", "_cluster", "_prefix_of")
+    __slots__ = ("_by_prefix", "_cluster", "_labels", "_objects", "_prefix_of", "_relations")
 
     def __init__(self, cluster: int) -> None:
         self._cluster = cluster
-        self._catalogue = relation_prefix(cluster, RELATIONS)
+        self._relations = relation_prefix(cluster, RELATIONS)
+        self._objects = relation_prefix(cluster, OBJECTS)
+        self._labels: dict[tuple[int, float], str] = {}
         self._by_prefix: dict[bytes, Relation] = {}
         self._prefix_of: dict[bytes, bytes] = {}  # by the catalogue row's key
 
@@ -80,13 +83,20 @@ class Tables:
     def apply(self, images: Iterable[PostImage]) -> None:
         """Take what is a change of the catalogue among `images`."""
         for key, value in images:
-            if not key.startswith(self._catalogue) or len(key) == PREFIX_BYTES:
-                continue
-            before = self._prefix_of.pop(key, None)
-            if before is not None:
-                self._by_prefix.pop(before, None)
-            if value is not None:
-                table = decode_table(value)
-                prefix = relation_prefix(self._cluster, table.storage or table.oid)
-                self._prefix_of[key] = prefix
-                self._by_prefix[prefix] = Relation(self._cluster, table)
+            if key.startswith(self._relations):
+                self._relation(key, value)
+            elif key.startswith(self._objects) and value is not None:
+                item = decode_object(value)
+                if isinstance(item, Domain) and item.is_enum:
+                    # Labels are renamed and added, never removed; those of a type that is gone do no harm.
+                    self._labels.update({(item.oid, label.order): label.text for label in item.labels})
+
+    def _relation(self, key: bytes, value: bytes | None) -> None:
+        before = self._prefix_of.pop(key, None)
+        if before is not None:
+            self._by_prefix.pop(before, None)
+        if value is not None:
+            table = decode_table(value)
+            prefix = relation_prefix(self._cluster, table.storage or table.oid)
+            self._prefix_of[key] = prefix
+            self._by_prefix[prefix] = Relation(self._cluster, table, self._labels)

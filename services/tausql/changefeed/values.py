@@ -7,6 +7,8 @@
     time                                                           microseconds since midnight
     timestamp, timestamptz                                         microseconds since 1970 (of UTC)
     infinite dates and timestamps                                  "infinity", "-infinity"
+    arrays (an extension)                                          JSON arrays
+    enum types (an extension)                                      the label
 
 Rows are taken as they are stored, undecoded: numeric and jsonb lie there as the very text that is wanted.
 """
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,9 +28,11 @@ from tausql.sql.types.calendar import (
     TIMESTAMP_INFINITY,
     TIMESTAMP_MINUS_INFINITY,
 )
+from tausql.sql.types.enums import is_enum_oid
 from tausql.sql.types.session_format import SessionFormat
 
 Shown = Callable[[Any], Any]
+Labels = Mapping[tuple[int, float], str]  # of enum types: (oid, place in the order) -> label
 
 DAYS_1970_TO_2000: Final = 10_957
 _US_1970_TO_2000: Final = DAYS_1970_TO_2000 * 86_400_000_000
@@ -85,12 +89,23 @@ _SHOWN: Final[dict[int, Shown]] = {
 }
 
 
-def shown(type_oid: int) -> Shown:
-    """What turns a stored, non-NULL value of a type into its JSON form."""
+def shown(type_oid: int, labels: Labels) -> Shown:
+    """What turns a stored, non-NULL value of a type into its JSON form. `labels` is looked up when a value is shown."""
     found = _SHOWN.get(type_oid)
     if found is not None:
         return found
-    known, style = type_by_oid(type_oid), SessionFormat()
+    if is_enum_oid(type_oid):
+        return lambda value: labels.get((type_oid, float(value)), value)
+    known = type_by_oid(type_oid)
+    if known.is_array:
+        element = shown(known.element_oid, labels)
+
+        def array(value: Any) -> Any:
+            items = value["items"] if isinstance(value, dict) else value  # one that does not count from 1
+            return [None if one is None else array(one) if isinstance(one, list) else element(one) for one in items]
+
+        return array
+    style = SessionFormat()
 
     def text(value: Any) -> str:
         return known.text_out(tuple(value) if isinstance(value, list) else value, style)

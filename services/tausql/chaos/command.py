@@ -59,8 +59,9 @@ def chaos(
     ] = None,
     user: Annotated[str, typer.Option(envvar=_env("USER"), help="PostgreSQL user.")] = "admin",
     database: Annotated[str, typer.Option(envvar=_env("DATABASE"), help="PostgreSQL database.")] = "postgres",
-    password_file: Annotated[
-        Path | None, typer.Option(envvar=_env("PASSWORD_FILE"), help="Else PGPASSWORD, or the local fleet's.")
+    token_file: Annotated[
+        Path | None,
+        typer.Option(envvar=_env("TOKEN_FILE"), help="A connect token; else PGPASSWORD. Local: one of its own."),
     ] = None,
     sslmode: Annotated[str, typer.Option(envvar=_env("SSLMODE"), help="As in libpq.")] = "require",
     sslrootcert: Annotated[str, typer.Option(envvar=_env("SSLROOTCERT"), help="As in libpq.")] = "",
@@ -131,11 +132,10 @@ def chaos(
         backend, endpoints = _kubernetes(namespace, release, context, node_kill_command, node_start_command), endpoint
     else:
         backend, endpoints = _local(data.resolve(), endpoint)
-        password_file = password_file or _local_password(data.resolve())
     if not endpoints:
         raise _refuse("--endpoint host:port says where to connect")
-    password = _password(password_file)
-    target = Target(tuple(endpoints), user, password, database, sslmode, sslrootcert)
+    token = _token(token_file, None if kubernetes else data.resolve(), user)
+    target = Target(tuple(endpoints), user, token, database, sslmode, sslrootcert)
     work = Work(clients, rate, keys, probes, probe_rate, deadline_seconds, seed, workloads)
     plan = Plan(each_seconds, hold_seconds, rounds, shuffle, overlap, seed)
     tolerated = frozenset(filter(None, (code.strip() for code in tolerate.split(","))))
@@ -177,19 +177,21 @@ def _local(folder: Path, endpoint: list[str] | None) -> tuple[Backend, list[str]
     return backend, endpoint or [f"{cluster.host}:{cluster.pg_port}"]
 
 
-def _local_password(folder: Path) -> Path:
-    from tausql.local.environment import password_file
+def _token(path: Path | None, folder: Path | None, user: str) -> str:
+    """What was given, else one of the local fleet in `folder`, good for as long as any token: a run outlasts the
+    minutes that tokens mostly have. Raises typer.Exit."""
+    from tausql.local.reached import reached
+    from tausql.local.tokens import endpoint_name, token_for
 
-    return password_file(folder)
-
-
-def _password(path: Path | None) -> str:
-    if path is None:
-        return os.environ.get("PGPASSWORD", "")
     try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise _refuse(f"no password: {error}") from error
+        if path is not None:
+            return path.read_text().strip()
+        fleet = None if folder is None else reached(folder, {})
+    except (OSError, ValueError) as error:
+        raise _refuse(f"no token: {error}") from error
+    if fleet is None or not fleet.identifier:
+        return os.environ.get("PGPASSWORD", "")
+    return token_for(fleet.key, endpoint_name(fleet.identifier, fleet.region), fleet.region, user)
 
 
 def _execute(

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from tausql.access.connect_tokens import host_in
 from tausql.chaos.sessions import CONNECT, DEADLINE, LOST, Answer, ClientError
 
 LOOK_SECONDS = 0.05
@@ -26,11 +27,12 @@ CONNECT_SECONDS_MIN = 2  # the least a connect timeout can be in libpq
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where to connect. `endpoints`: `host:port`, tried in turn; `sslmode` as in libpq."""
+    """Where to connect. `endpoints`: `host:port`, tried in turn, whatever the cluster's own name resolves to; `sslmode`
+    as in libpq."""
 
     endpoints: tuple[str, ...]
     user: str = "admin"
-    password: str = ""
+    token: str = ""  # the cluster's name is in it
     database: str = "postgres"
     sslmode: str = "require"
     sslrootcert: str = ""
@@ -106,12 +108,15 @@ class Dialler:
         target = self._target
         host, _, port = target.endpoints[endpoint % len(target.endpoints)].rpartition(":")
         options: dict[str, Any] = {"sslrootcert": target.sslrootcert} if target.sslrootcert else {}
+        name = host_in(target.token.encode())
         try:
+            if name is not None:  # libpq goes to the address, and asks for the cluster by its name
+                options["hostaddr"] = _address(host.strip("[]"))
             connection = psycopg.connect(
-                host=host.strip("[]"),
+                host=name or host.strip("[]"),
                 port=port,
                 user=target.user,
-                password=target.password,
+                password=target.token,
                 dbname=target.database,
                 sslmode=target.sslmode,
                 application_name="tausql chaos",
@@ -119,7 +124,7 @@ class Dialler:
                 autocommit=autocommit,
                 **options,
             )
-        except psycopg.Error as error:
+        except (psycopg.Error, OSError) as error:
             raise ClientError(CONNECT, str(error).strip(), usable=False) from error
         session = _Registered(connection, deadline_seconds, self)
         with self._lock:
@@ -141,6 +146,11 @@ class Dialler:
                 late = [session for session in self._sessions if session.due is not None and now > session.due]
             for session in late:
                 session.cut()
+
+
+def _address(host: str) -> str:
+    """Where the host is now: a Service may get another address. Raises OSError."""
+    return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
 
 
 class _Registered(PsycopgSession):

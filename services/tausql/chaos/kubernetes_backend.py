@@ -21,7 +21,17 @@ from tausql.chaos.faults import BackendError, Blow, Fault, Victim
 from tausql.chaos.kubernetes_api import COMPONENT, KubernetesApi, Pod
 from tausql.chaos.observed import holds_stream, moved_sessions
 
-SERVICES = ("journal", "adjudicator", "crossbar", "storage", "timekeeper", "processor", "frontend", "control")
+SERVICES = (
+    "journal",
+    "adjudicator",
+    "crossbar",
+    "storage",
+    "timekeeper",
+    "processor",
+    "frontend",
+    "control",
+    "changefeed",
+)
 COMMAND_SECONDS = 120.0
 
 

@@ -7,12 +7,14 @@ from typing import Any, Protocol
 import msgspec
 from fastapi import FastAPI, HTTPException
 
+from tausql.control.desk import Desk
 from tausql.control.metrics import ControlMetrics
 from tausql.control.planning import Planning
 from tausql.control.publishing import Publisher
 from tausql.control.requests import routes
 from tausql.control.survey import Survey, Target
 from tausql.runtime.app import standard_app
+from tausql.runtime.metrics import Collector
 
 
 class Control(Protocol):
@@ -30,6 +32,9 @@ class Control(Protocol):
     @property
     def planning(self) -> Planning: ...
 
+    @property
+    def desk(self) -> Desk | None: ...
+
     def targets(self) -> list[Target]: ...
 
     def ready(self) -> tuple[bool, str]: ...
@@ -38,7 +43,9 @@ class Control(Protocol):
 
 
 def create_app(service: Control) -> FastAPI:
-    app = standard_app("control", service, [service.metrics])
+    desk = service.desk
+    collectors: list[Collector] = [service.metrics, *([desk.tenancy.metrics] if desk is not None else [])]
+    app = standard_app("control", service, collectors)
     router = routes(service)
     app.include_router(router)
     app.state.public = (router,)  # at the same paths where control shares a process

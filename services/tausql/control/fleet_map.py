@@ -19,9 +19,8 @@ from typing import Any, NamedTuple
 from msgspec.structs import astuple, replace
 
 from tausql.control.cluster import Pod
-from tausql.protocol.fleet import Fleet, Member
+from tausql.protocol.fleet import SERVICES, Fleet, Member
 
-SERVICES = ("timekeeper", "journal", "adjudicator", "crossbar", "storage", "processor", "frontend", "control")
 SHARED = ("adjudicator", "crossbar", "storage")  # what one region sees of another, besides its journal replicas
 PROCESSOR_INDEXES = 512  # what a cancel key has room for
 CREATED_BITS = 40

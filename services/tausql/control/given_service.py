@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tausql.control.fleet_map import SERVICES
+from tausql.control.desk import desk_of
 from tausql.control.metrics import ControlMetrics
 from tausql.control.planning import Asked, Planning
 from tausql.control.publishing import Publisher
@@ -17,11 +17,12 @@ from tausql.control.settings import ControlSettings
 from tausql.control.survey import Survey, Target
 from tausql.control.wanted import with_wanted
 from tausql.protocol.control import SERVICE, WatchFleet
-from tausql.protocol.fleet import Fleet
+from tausql.protocol.fleet import SERVICES, Fleet
 from tausql.rpc.interface import Network, Routes
 from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
 from tausql.runtime.process import Process
+from tausql.runtime.tls import Tls
 
 PLANNED = ("adjudicator", "storage")  # who is asked
 
@@ -29,7 +30,9 @@ PLANNED = ("adjudicator", "storage")  # who is asked
 class GivenControlService:
     """One control process. `directory`: this process's own, whose members are the fleet's."""
 
-    def __init__(self, host: Host, network: Network, directory: Directory, settings: ControlSettings) -> None:
+    def __init__(
+        self, host: Host, network: Network, directory: Directory, settings: ControlSettings, tls: Tls | None = None
+    ) -> None:
         self.host, self.settings = host, settings
         self.metrics = ControlMetrics()
         self.publisher = Publisher(settings.watchers_max)
@@ -46,20 +49,28 @@ class GivenControlService:
             lambda: self._given,
             self._publish,
         )
+        self.desk = desk_of(host, directory, settings, directory.fleet.region, tls, None, alone=True)
         self.metrics.followers = lambda: len(self.publisher.followers)
         self.metrics.leading = lambda: True
         self.metrics.planning = self.planning
 
-    def start(self) -> None:
-        self._network.serve(SERVICE, Routes(streams={WatchFleet: self.publisher.follow}))
+    async def start(self) -> None:
+        told = self.desk.routes() if self.desk is not None else Routes()
+        self._network.serve(SERVICE, Routes(told.calls, {WatchFleet: self.publisher.follow, **told.streams}))
         self.publisher.publish(self._given)
         if self.settings.planning:
             self.planning.start()
+        if self.desk is not None:
+            self.desk.watch_sizes(self.planning)
+            await self.desk.start()
 
     def drain(self) -> None:
-        """There is nothing to hand over."""
+        if self.desk is not None:
+            self.desk.tenancy.drain()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        if self.desk is not None:
+            await self.desk.stop()
         self.planning.stop()
         self.publisher.end()
 
@@ -73,6 +84,7 @@ class GivenControlService:
             "members": {service: len(self._given.of(service)) for service in SERVICES},
             "followers": self.publisher.followers,
             "planning": self.planning.status(),
+            "clusters": self.desk.status() if self.desk is not None else None,
         }
 
     def targets(self) -> list[Target]:
@@ -102,4 +114,4 @@ class GivenControlService:
 
 def build(process: Process) -> GivenControlService:
     """The service of a process, as `runtime.process` starts it."""
-    return GivenControlService(process.host, process.network, process.fleet, ControlSettings())
+    return GivenControlService(process.host, process.network, process.fleet, ControlSettings(), process.tls)

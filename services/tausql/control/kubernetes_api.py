@@ -11,11 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from kubernetes.client import ApiClient, AppsV1Api, AutoscalingV1Api, Configuration, CoordinationV1Api, CoreV1Api
+from kubernetes.client import (
+    ApiClient,
+    AppsV1Api,
+    AuthenticationV1Api,
+    AutoscalingV1Api,
+    Configuration,
+    CoordinationV1Api,
+    CoreV1Api,
+)
 from kubernetes.config import ConfigException, load_incluster_config
 
 from tausql.control.asking import Trouble, asked
 from tausql.control.cluster import INSTANCE_LABEL, NAME_LABEL, Node, Pod, read_node, read_pod
+from tausql.control.identities.web_identity import Reviewed
 from tausql.control.lease import Lease
 from tausql.control.listing import Source
 from tausql.control.warm_pool import Scale
@@ -51,6 +60,19 @@ class _Autoscaler(msgspec.Struct):
     spec: Spec
 
 
+class _TokenReview(msgspec.Struct):
+    class User(msgspec.Struct):
+        username: str = ""
+
+    class Status(msgspec.Struct):
+        user: _TokenReview.User
+        authenticated: bool = False
+        error: str = ""
+        audiences: list[str] = []
+
+    status: Status
+
+
 class _LeaseObject(msgspec.Struct):
     class Meta(msgspec.Struct):
         resourceVersion: str
@@ -78,6 +100,7 @@ class KubernetesApi:
         self._apps = AppsV1Api(client)
         self._autoscaling = AutoscalingV1Api(client)
         self._coordination = CoordinationV1Api(client)
+        self._authentication = AuthenticationV1Api(client)
 
     # lists and watches
 
@@ -128,6 +151,18 @@ class KubernetesApi:
             {"spec": {"minReplicas": least}},
             _content_type=MERGE,
         )
+
+    # who a pod is
+
+    def review_token(self, token: str, audience: str) -> Reviewed:
+        """What the server says of a ServiceAccount's token."""
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token, "audiences": [audience]},
+        }
+        status = asked(_TokenReview, self._authentication.create_token_review, body).status
+        return Reviewed(status.authenticated and not status.error, status.user.username, tuple(status.audiences))
 
     # the lease
 

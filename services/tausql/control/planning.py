@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tausql.control.planner import PlanLimits, Planner, Refused
-from tausql.control.reports import Answer, Reader
+from tausql.control.reports import Answer, Reader, Reports
 from tausql.control.survey import Survey, Target
 from tausql.control.wanted import Wanted
 from tausql.protocol.fleet import Fleet
@@ -64,6 +64,7 @@ class Planning:
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self.wanted: Wanted | None = None
+        self.reports: Reports | None = None  # as last read; None: this control does not plan
 
     @property
     def running(self) -> bool:
@@ -87,6 +88,7 @@ class Planning:
 
     def stop(self) -> None:
         task, self._task, self._planner = self._task, None, None
+        self.reports = None
         if task is not None:
             task.cancel()
 
@@ -112,9 +114,8 @@ class Planning:
             fleet = self._fleet()
             if fleet is not None:
                 answers = await self._answers()
-                wanted = planner.turn(
-                    self._fleet() or fleet, self._reader.read(answers, self._host.monotonic()), self._host.monotonic()
-                )
+                self.reports = reports = self._reader.read(answers, self._host.monotonic())
+                wanted = planner.turn(self._fleet() or fleet, reports, self._host.monotonic())
                 self._tell(wanted)
             changed = (planner.steps, planner.waits) != before
             pause = self._pauses.busy if changed else min(pause * SLOWER, self._pauses.calm)

@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 from tausql.control.asking import Trouble
 from tausql.control.cluster import Node, Objects, Pod, Zones
-from tausql.control.fleet_map import SERVICES, make_fleet
+from tausql.control.desk import desk_of
+from tausql.control.fleet_map import make_fleet
 from tausql.control.following import Following
+from tausql.control.identities.web_identity import Reviews
 from tausql.control.kubernetes_api import KubernetesApi
 from tausql.control.leadership import Leadership, LeaseApi
 from tausql.control.loads import Loads
@@ -24,12 +26,13 @@ from tausql.control.survey import Survey, Target, described, target_of
 from tausql.control.wanted import Wanted, adopted, with_wanted
 from tausql.control.watcher import Changed, Escaped, Failed, Listed, Origin, Report, Watcher
 from tausql.protocol.control import SERVICE, WatchFleet
-from tausql.protocol.fleet import Fleet
+from tausql.protocol.fleet import SERVICES, Fleet
 from tausql.rpc.interface import Network, Routes
 from tausql.runtime import logs
 from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
 from tausql.runtime.process import Process
+from tausql.runtime.tls import Tls
 
 JOIN_SECONDS = 1.0
 PLANNED = ("adjudicator", "storage")  # who is asked for the plan
@@ -37,7 +40,7 @@ PLANNED = ("adjudicator", "storage")  # who is asked for the plan
 log = logs.get("control")
 
 
-class Cluster(ScalingApi, LeaseApi, Protocol):
+class Cluster(ScalingApi, LeaseApi, Reviews, Protocol):
     """What control needs of Kubernetes: `KubernetesApi`."""
 
     @property
@@ -62,7 +65,13 @@ class ControlService:
     """One control process. `directory`: this process's own, kept as the map is."""
 
     def __init__(
-        self, host: Host, network: Network, directory: Directory, cluster: Cluster, settings: ControlSettings
+        self,
+        host: Host,
+        network: Network,
+        directory: Directory,
+        cluster: Cluster,
+        settings: ControlSettings,
+        tls: Tls | None = None,
     ) -> None:
         self.host, self.settings = host, settings
         self.metrics = ControlMetrics()
@@ -98,6 +107,7 @@ class ControlService:
         self._leadership.watch(self._lead)
         self._loads = Loads(host, network, self._load_changed)
         self._scaling = self._new_scaling() if settings.processor_deployment else None
+        self.desk = desk_of(host, directory, settings, settings.region, tls, cluster, alone=False)
         self._watch_figures()
 
     # life
@@ -106,7 +116,11 @@ class ControlService:
         """Serve at once; those who ask before there is a map wait for it."""
         if not self.settings.journal:
             log.warning("TAUSQL_CONTROL_JOURNAL names no replica: nothing can be written")
-        self._network.serve(SERVICE, Routes(streams={WatchFleet: self.publisher.follow}))
+        told = self.desk.routes() if self.desk is not None else Routes()
+        self._network.serve(SERVICE, Routes(told.calls, {WatchFleet: self.publisher.follow, **told.streams}))
+        if self.desk is not None:
+            self.desk.watch_sizes(self.planning)
+            await self.desk.start()
         self._peers.start()
         self.host.later(self.settings.peer_wait_seconds, self._lose_patience)
         self._directory.follow("processor", self.host.zone, self._loads.joined, self._loads.left)
@@ -127,12 +141,16 @@ class ControlService:
     async def drain(self) -> None:
         """Let another control lead. Maps are served to the end: whoever follows finds another control by itself."""
         self._draining = True
+        if self.desk is not None:
+            self.desk.tenancy.drain()
         if self._scaling is not None:
             await self._scaling.close()
         self.planning.stop()
         await self._leadership.close()
 
     async def stop(self) -> None:
+        if self.desk is not None:
+            await self.desk.stop()
         if self._scaling is not None:
             await self._scaling.close()
         self.planning.stop()
@@ -172,6 +190,7 @@ class ControlService:
             "leader": self._leadership.status(),
             "planning": self.planning.status(),
             "scaling": self._scaling.status() if self._scaling is not None else None,
+            "clusters": self.desk.status() if self.desk is not None else None,
             "pods": [described(pod) for _, pod in sorted(self._pods.by_name.items())],
         }
 
@@ -360,4 +379,4 @@ def build(process: Process) -> ControlService:
     """The service of a process, as `runtime.process` starts it. Raises LookupError where there is no Kubernetes."""
     settings = ControlSettings()
     cluster = KubernetesApi(settings.kubernetes_url, settings.namespace, settings.release)
-    return ControlService(process.host, process.network, process.fleet, cluster, settings)
+    return ControlService(process.host, process.network, process.fleet, cluster, settings, process.tls)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -151,6 +151,65 @@ class ControlSettings(ServiceSettings):
     status_addresses: dict[str, str] = Field(
         default={},
         description="Where there is no Kubernetes: `host:port` (HTTP) of adjudicators and storages, by name.",
+    )
+
+    api_listen: str = Field(
+        default="", description="`host:port` of the API for clients, beside the process's own HTTP port; empty: none."
+    )
+    api_tls_dir: str = Field(
+        default="", description="Folder of tls.crt and tls.key for that API; empty: plain HTTP, as behind an ingress."
+    )
+    api_rate: float = Field(default=100.0, gt=0, description="Requests a second of one user or role to the API.")
+    api_burst: float = Field(default=500.0, ge=1, description="As many at once.")
+    api_regions: tuple[str, ...] = Field(
+        default=(),
+        description="Further regions whose API this control answers: one machine that plays several of them.",
+    )
+    account: str = Field(default="000000000000", pattern=r"^\d{12}$", description="The account that owns everything.")
+    credentials_file: str = Field(
+        default="",
+        description="The first access key (JSON: access_key_id, secret_access_key): may do everything, as long as it "
+        "is in this file. Empty: there is none.",
+    )
+    fleet_key_file: str = Field(
+        default="",
+        description="32 random bytes in base64: what the secrets of all other keys are encrypted with in the system "
+        "cluster. Empty: no other keys can be made.",
+    )
+    web_identity_issuer: str = Field(
+        default="",
+        description="Issuer of web identity tokens whose keys are in a file. On Kubernetes the API server is asked "
+        "about its own, and this is for others.",
+    )
+    web_identity_keys_file: str = Field(default="", description="That issuer's key set (JWKS).")
+    switches: tuple[Literal["extensions", "lenient", "testing"], ...] = Field(
+        default=(), description="SQL beyond Aurora DSQL that all new clusters have; a cluster's tag adds to it."
+    )
+    clusters_max: int = Field(default=20, ge=1, le=100_000, description="Clusters of one region: DSQL's quota.")
+    linked_clusters_max: int = Field(default=5, ge=1, description="Of them linked over regions, beside the others.")
+    change_streams_max: int = Field(default=5, ge=1, description="Change streams of a cluster.")
+    connections_max: int = Field(default=10_000, ge=1, description="Connections of a cluster: DSQL's quota.")
+    connections_per_second: float = Field(default=100.0, gt=0, description="New ones a second, once the burst is used.")
+    connections_burst: int = Field(default=1_000, ge=1, description="New ones at once.")
+    storage_bytes_max: int = Field(
+        default=10 << 40, ge=1, description="Bytes of a cluster; above, writes are refused (53100)."
+    )
+    idle_seconds: float = Field(
+        default=1_800.0,
+        gt=0,
+        description="A cluster nobody is connected to for so long is called IDLE. It costs no more.",
+    )
+    inactive_seconds: float = Field(default=86_400.0, gt=0, description="The same for INACTIVE.")
+    system_poll_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        description="Where there are several controls: between two looks at what the others have decided.",
+    )
+    event_days: float = Field(default=90.0, gt=0, description="How long the audit log is kept: CloudTrail's 90 days.")
+    event_rows: int = Field(
+        default=200_000,
+        ge=1,
+        description="Events kept at most, about: the oldest go first.",
     )
 
     @model_validator(mode="after")

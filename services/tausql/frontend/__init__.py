@@ -1,6 +1,6 @@
-"""Where clients arrive: TLS, passwords, the choice of a processor, HTTP SQL.
+"""Where clients arrive: TLS, tokens, the choice of a cluster and of a processor, WebSocket, HTTP SQL.
 
-Promises clients that nothing but TLS carries their passwords and data, that every refusal says why in PostgreSQL's own
-terms, and that a slow client costs a bounded amount of memory. Holds no state worth keeping: on restart only the
-certificate and the password file in its directory remain, and clients reconnect.
+Promises clients that nothing but TLS carries their tokens and data, that every refusal says why in the words of Aurora
+DSQL or PostgreSQL, and that a slow client costs a bounded amount of memory. Holds no state worth keeping: on restart
+only the certificate in its directory remains, control tells of clusters and keys again, and clients reconnect.
 """

@@ -27,6 +27,7 @@ class AttachedClient(asyncio.BaseProtocol):
         "_session",
         "_transport",
         "_waiting",
+        "cluster",
         "data_received",
         "write",
     )
@@ -34,8 +35,11 @@ class AttachedClient(asyncio.BaseProtocol):
     data_received: Callable[[bytes], None]
     write: Callable[[bytes], None]
 
-    def __init__(self, transport: asyncio.Transport, on_gone: Callable[[AttachedClient], None]) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, on_gone: Callable[[AttachedClient], None], cluster: str = ""
+    ) -> None:
         self._transport = transport
+        self.cluster = cluster  # identifier
         self._on_gone = on_gone
         self._session: SessionIn | None = None
         self._early: list[bytes] = []

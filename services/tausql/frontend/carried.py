@@ -10,15 +10,16 @@ _MAY_BE_SET = ("TimeZone", "IntervalStyle", "application_name", "DateStyle", "cl
 
 
 class CarriedState:
-    """One session's settings and prepared statements, as they outlive a transaction."""
+    """One session's settings, prepared statements and values of sequences, as they outlive a transaction."""
 
-    __slots__ = ("immovable", "process_id", "secret", "settings", "statements")
+    __slots__ = ("immovable", "process_id", "secret", "sequences", "settings", "statements")
 
     def __init__(self) -> None:
         self.process_id = 0
         self.secret = 0
         self.settings: dict[str, str] = {}
         self.statements: dict[str, CarriedStatement] = {}
+        self.sequences: dict[int, int] = {}  # what currval says, by oid
         self.immovable = ""  # why it cannot be opened elsewhere
 
     def apply(self, changed: Changed) -> None:
@@ -30,12 +31,14 @@ class CarriedState:
             self.statements.pop(name, None)
         for statement in changed.statements:
             self.statements[statement.name] = statement
+        self.sequences.update(changed.sequences)
 
     def give_up(self, reason: str) -> None:
         """It cannot be moved any more: nothing of it needs to be kept."""
         self.immovable = reason
         self.settings = {}
         self.statements = {}
+        self.sequences = {}
 
     def news(self, before: dict[str, str], now: dict[str, str], unsure: bool) -> bytes:
         """The ParameterStatus messages that a client needs whose processors have reported `before` and `now`.
@@ -59,4 +62,5 @@ class CarriedState:
             plan.skipping,
             plan.question,
             plan.settings,
+            list(self.sequences.items()),
         )

@@ -10,15 +10,18 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from tausql.frontend import refusals
 from tausql.frontend.attached import AttachedClient
-from tausql.frontend.authentication import Attempt, Authenticator
+from tausql.frontend.choosing import named_cluster
+from tausql.frontend.cluster_directory import ClusterDirectory
+from tausql.frontend.gate import Attempt, Gate, Guest
 from tausql.frontend.metrics import FrontendMetrics
 from tausql.frontend.sessions import Sessions
 from tausql.frontend.settings import FrontendSettings
-from tausql.frontend.tls import ALPN
+from tausql.frontend.tls import ALPN, server_name_of
+from tausql.frontend.websocket import WebSocketPipe
 from tausql.pgwire import backend
 from tausql.pgwire.limits import protocol_violation
 from tausql.pgwire.messages import Malformed, Password
@@ -30,9 +33,14 @@ from tausql.pgwire.startup import (
     StartupPacket,
 )
 from tausql.protocol.errors import SqlError
-from tausql.protocol.processor import SessionIn, SessionStart
+from tausql.protocol.processor import SessionIn
 from tausql.runtime import logs
 from tausql.runtime.tls_connection import TlsConnection
+
+if TYPE_CHECKING:
+    from tausql.access.connect_tokens import ConnectTokens
+    from tausql.access.signatures import Signatures
+    from tausql.frontend.http_door import HttpDoor
 
 _LINGER_SECONDS = 1.0
 
@@ -45,11 +53,15 @@ class House:
 
     settings: FrontendSettings
     metrics: FrontendMetrics
-    authenticator: Authenticator
+    gate: Gate
     sessions: Sessions
     clients: set[AttachedClient]
     on_empty: Callable[[], None]  # the last client has gone
     draining: bool = False
+    clusters: ClusterDirectory | None = None  # these three: what HTTP needs besides
+    tokens: ConnectTokens | None = None
+    signatures: Signatures | None = None
+    http: HttpDoor | None = None  # SQL over HTTP on WebSocket's port
 
 
 class Entrance(asyncio.Protocol):
@@ -65,12 +77,15 @@ class Entrance(asyncio.Protocol):
         "_direct",
         "_encrypted",
         "_first",
+        "_host",
         "_house",
+        "_late",
         "_linger",
         "_on_end",
         "_packet",
         "_startup",
         "_transport",
+        "welcome",
     )
 
     def __init__(
@@ -87,10 +102,19 @@ class Entrance(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._closing = False
         self._linger: asyncio.TimerHandle | None = None
+        self._host = ""  # that the client asked for
+        self.welcome: bool | None = False  # it has shown a good token; None: it cancels, which tells nothing
+        self._late: bytes | None = None  # what comes while the password waits to be looked at; None: it does not wait
 
-    def connection_made(self, connected: asyncio.BaseTransport | TlsConnection) -> None:
+    @property
+    def connected(self) -> bool:
+        """It has a transport: what is to be told can be told."""
+        return self._transport is not None
+
+    def connection_made(self, connected: asyncio.BaseTransport | TlsConnection | WebSocketPipe) -> None:
         transport = self._transport = cast(asyncio.Transport, connected)  # neither uvloop's nor ours are subclasses
         transport.set_write_buffer_limits(self._house.settings.write_buffer_bytes)
+        self._host = server_name_of(transport.get_extra_info("ssl_object"))
         if self._direct and not _speaks_postgresql(transport):
             # Without it, a browser could be talked into sending us another protocol's bytes.
             self._house.metrics.tls_failures += 1
@@ -99,7 +123,10 @@ class Entrance(asyncio.Protocol):
             self.data_received(self._first)
 
     def data_received(self, data: bytes) -> None:
-        while not self._closing:
+        if self._late is not None:  # reading is paused: one read at most
+            self._late += data
+            return
+        while not self._closing and self._late is None:
             event = self._startup.feed(data)
             if event is None:
                 return
@@ -131,6 +158,7 @@ class Entrance(asyncio.Protocol):
                 self._check(event)
             case CancelRequest():
                 self._house.sessions.cancel(event.process_id, event.secret)
+                self.welcome = None
                 self._close()
             case Malformed():
                 self._house.metrics.protocol_violations += 1
@@ -157,29 +185,48 @@ class Entrance(asyncio.Protocol):
         self._write(answer)
 
     def _check(self, password: Password) -> None:
+        """Look at the password once enough is known to decide: nearly always at once."""
+        assert self._transport is not None
+        self._transport.pause_reading()
+        self._late = b""
+        self._house.gate.when_known(lambda: self._decide(password))
+
+    def _decide(self, password: Password) -> None:
         house, packet = self._house, self._packet
+        if self._closing:
+            return
         assert packet is not None
-        error = house.authenticator.authenticate(Attempt(packet.user, packet.database, password.data, self._client))
-        if error is not None:
-            house.metrics.authentications_failed += 1
-            log.info("client refused", client=self._client, user=packet.user, reason=error.message)
-            self._refuse(error)
-        elif len(house.clients) >= house.settings.connections_max:
+        try:
+            named = named_cluster(packet.parameters)
+        except SqlError as malformed:
+            malformed.severity = "FATAL"
+            self._refuse(malformed)
+            return
+        attempt = Attempt(packet.user, packet.database, password.data, self._client, self._host, named, self._encrypted)
+        guest = house.gate.check(attempt)
+        if isinstance(guest, SqlError):
+            self._refuse(guest)
+            return
+        self.welcome = True
+        if len(house.clients) >= house.settings.connections_max:
             house.metrics.refused_full += 1
             self._refuse(refusals.too_many_connections())
-        else:
-            self._write(backend.AUTHENTICATION_OK)
-            self._attach(packet)
+            return
+        refused = house.gate.enter(guest)
+        if refused is not None:
+            self._refuse(refused)
+            return
+        self._write(backend.AUTHENTICATION_OK)
+        self._attach(packet, guest)
 
-    def _attach(self, packet: StartupPacket) -> None:
+    def _attach(self, packet: StartupPacket, guest: Guest) -> None:
         transport, house = self._transport, self._house
         assert transport is not None
-        client = AttachedClient(transport, lambda gone: _leave(house, gone))
+        client = AttachedClient(transport, lambda gone: _leave(house, gone, guest), guest.record.identifier)
         house.clients.add(client)
         house.metrics.clients = len(house.clients)
-        transport.pause_reading()
         transport.set_protocol(client)
-        first = self._startup.rest
+        first = self._startup.rest + (self._late or b"")
         self._closing = True
         self._end()
 
@@ -191,8 +238,7 @@ class Entrance(asyncio.Protocol):
                 if house.draining:
                     client.end_when_idle(refusals.shutting_down())
 
-        start = SessionStart(packet.user, packet.database, packet.parameters, self._client, self._encrypted)
-        house.sessions.open(start, client, opened)
+        house.sessions.open(guest.start(packet.database, packet.parameters, self._encrypted), client, opened)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -201,6 +247,10 @@ class Entrance(asyncio.Protocol):
     def _refuse(self, error: SqlError) -> None:
         self._write(backend.error_response(error))
         transport = self._transport
+        if self._late is not None:
+            self._late = None
+            if transport is not None:
+                transport.resume_reading()
         if self._encrypted or transport is None:
             self._close()
             return
@@ -223,7 +273,8 @@ class Entrance(asyncio.Protocol):
             on_end()
 
 
-def _leave(house: House, client: AttachedClient) -> None:
+def _leave(house: House, client: AttachedClient, guest: Guest) -> None:
+    house.gate.leave(guest)
     house.clients.discard(client)
     house.metrics.clients = len(house.clients)
     if not house.clients:

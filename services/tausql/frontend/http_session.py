@@ -32,6 +32,7 @@ class AnsweredError(Exception):
         self.detail = fields.get("D")
         self.hint = fields.get("H")
         self.fatal = fields.get("V") in ("FATAL", "PANIC")
+        self.fields = fields
 
 
 class SessionLost(Exception):
@@ -47,32 +48,43 @@ class Result:
 
 class HttpSession:
     """A `ClientOut` that reads what is written to it. One exchange at a time; after any exception but `AnsweredError`
-    without `fatal`, it is of no more use."""
+    without `fatal`, it is of no more use.
+
+    on_end: called once, when it has ended."""
 
     __slots__ = (
         "_buffered",
         "_ended",
         "_messages",
+        "_on_end",
         "_on_room",
         "_reader",
         "_rows_max",
         "_session",
         "_size_max",
         "_waiter",
+        "born",
         "status",
     )
 
-    def __init__(self, rows_max: int, result_bytes_max: int) -> None:
+    def __init__(self, rows_max: int, result_bytes_max: int, on_end: Callable[[], None] | None = None) -> None:
         self._rows_max = rows_max
         self._size_max = result_bytes_max
         self._reader = client.BackendReader()
         self._messages: deque[client.BackendMessage] = deque()
         self._buffered = 0
         self._ended = False
+        self._on_end = on_end
         self._on_room: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._session: SessionIn | None = None
         self.status = "I"  # of the transaction: I, T or E
+        self.born = 0.0  # monotonic, for who keeps it
+
+    @property
+    def idle(self) -> bool:
+        """It lives, is in no transaction, and has said nothing since it was last asked."""
+        return self._session is not None and not self._ended and not self._messages and self.status == "I"
 
     async def begin(self, sessions: Sessions, start: SessionStart) -> None:
         """Open a session and wait until it is ready. Raises SqlError, AnsweredError, SessionLost."""
@@ -91,11 +103,12 @@ class HttpSession:
         self._session = session
         await self._settle()
 
-    async def run(self, sql: str, parameters: Sequence[bytes | None]) -> Result:
-        """One statement, in the session's transaction or one of its own. Raises AnsweredError, SessionLost, and
+    async def run(self, sql: str, parameters: Sequence[bytes | None], types: Sequence[int] = ()) -> Result:
+        """One statement, in the session's transaction or one of its own. types: oids of the parameters, 0 or none where
+        the statement decides. Raises AnsweredError, SessionLost, and
         SqlError 54000 or 0A000 where the answer cannot be given, 40003 where the outcome is unknown, 22021."""
         try:
-            request = client.parse(sql) + client.bind(parameters)
+            request = client.parse(sql, types=types) + client.bind(parameters)
         except ValueError as error:
             raise SqlError(Code.character_not_in_repertoire, f"invalid text in the statement: {error}") from error
         # One row more than is allowed shows that there are too many.
@@ -126,6 +139,10 @@ class HttpSession:
         self._messages.clear()
         if session is not None:
             session.lost()
+        on_end = self._on_end
+        if on_end is not None:
+            self._on_end = None
+            on_end()
 
     def write(self, data: bytes) -> None:
         if self._ended:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import secrets
 
+from tausql.frontend.http_places import Places
 from tausql.frontend.http_session import HttpSession
 from tausql.frontend.metrics import FrontendMetrics
 from tausql.protocol.errors import Code, SqlError
 from tausql.runtime.host import Host, Timer
 
+Owner = tuple[str, str, str]  # cluster, user, principal
+
 
 class _Held:
-    __slots__ = ("busy", "session", "timer")
+    __slots__ = ("busy", "owner", "session", "timer")
 
-    def __init__(self, session: HttpSession) -> None:
+    def __init__(self, session: HttpSession, owner: Owner) -> None:
         self.session = session
+        self.owner = owner
         self.busy = False
         self.timer: Timer | None = None
 
@@ -28,36 +32,32 @@ class Transactions:
 
     def __init__(self, host: Host, count_max: int, idle_seconds: float, metrics: FrontendMetrics) -> None:
         self._host = host
-        self._count_max = count_max
+        self._places = Places(count_max)
         self._idle_seconds = idle_seconds
         self._metrics = metrics
         self._held: dict[str, _Held] = {}
-        self._reserved = 0
 
-    def reserve(self) -> None:
-        """Make sure of a place before a session is opened for it; `add` or `release` gives it back. Raises SqlError
-        53300."""
-        if len(self._held) + self._reserved >= self._count_max:
+    def reserve(self, owner: Owner) -> None:
+        """Make sure of a place before a session is opened for it: for `add`, or to `release`. Raises SqlError 53300."""
+        if not self._places.take(owner[0]):
             raise SqlError(Code.too_many_connections, "too many open transactions over HTTP")
-        self._reserved += 1
 
-    def release(self) -> None:
-        self._reserved -= 1
+    def release(self, owner: Owner) -> None:
+        self._places.give_back(owner[0])
 
-    def add(self, session: HttpSession) -> str:
+    def add(self, session: HttpSession, owner: Owner) -> str:
         """Keep a session that has begun its transaction. Returns its id."""
-        self._reserved -= 1
         transaction = secrets.token_urlsafe(24)
-        held = _Held(session)
+        held = _Held(session, owner)
         self._held[transaction] = held
         self._rest(transaction, held)
         return transaction
 
-    def take(self, transaction: str) -> HttpSession:
-        """The session, for one exchange; `give_back` or `drop` it. Raises SqlError 25P01, and 55000 while another
-        request uses it."""
+    def take(self, transaction: str, owner: Owner) -> HttpSession:
+        """The session, for one exchange; `give_back` or `drop` it. Raises SqlError 25P01, also for somebody else's, and
+        55000 while another request uses it."""
         held = self._held.get(transaction)
-        if held is None:
+        if held is None or held.owner != owner:
             raise SqlError(
                 Code.no_active_sql_transaction,
                 "there is no such transaction",
@@ -85,9 +85,15 @@ class Transactions:
         held = self._held.pop(transaction, None)
         self._metrics.http_transactions = len(self._held)
         if held is not None:
+            self.release(held.owner)
             if held.timer is not None:
                 held.timer.cancel()
             held.session.end()
+
+    def drop_of(self, cluster: str) -> None:
+        """Those of a cluster that is being deleted."""
+        for transaction in [name for name, held in self._held.items() if held.owner[0] == cluster]:
+            self.drop(transaction)
 
     def drop_all(self) -> None:
         for transaction in list(self._held):

@@ -52,6 +52,11 @@ def type_name(oid: int) -> str:
     return f"{_TYPES[element][0]}[]" if element is not None else f"oid {oid}"
 
 
+def array_element(oid: int) -> int | None:
+    """Type of an array's elements; None for what is no array."""
+    return _ARRAYS.get(oid)
+
+
 def converter(oid: int) -> Convert:
     """Text of a value of this type, as bytes, to what goes into the JSON answer."""
     known = _TYPES.get(oid)

@@ -17,8 +17,11 @@ class FrontendMetrics:
         "authentications_failed",
         "cancels",
         "clients",
+        "clusters",
         "connections",
         "connections_max",
+        "controls_followed",
+        "events_lost",
         "http_errors",
         "http_statements",
         "http_transactions",
@@ -33,6 +36,8 @@ class FrontendMetrics:
         "received_bytes",
         "refused_full",
         "refused_no_processor",
+        "refused_rate",
+        "refused_unseen",
         "relays",
         "sent_bytes",
         "sessions",
@@ -55,8 +60,13 @@ class FrontendMetrics:
         self.authentications_failed = 0
         self.refused_full = 0
         self.refused_no_processor = 0
+        self.refused_rate = 0
+        self.refused_unseen = 0
+        self.events_lost = 0
         self.sessions = 0
         self.clients = 0
+        self.clusters = 0
+        self.controls_followed = 0
         self.relays = 0
         self.received_bytes = 0
         self.sent_bytes = 0
@@ -82,7 +92,7 @@ class FrontendMetrics:
             "From a relayed request to the end of its answer, the way to the processor included.",
             self.answer_seconds,
         )
-        yield gauge("tausql_frontend_startups", "Connections that have not given a password yet.", self.startups)
+        yield gauge("tausql_frontend_startups", "Connections that have not shown a token yet.", self.startups)
         yield counter(
             "tausql_frontend_tls_failures_total",
             "Connections lost in the TLS handshake, or with the wrong ALPN protocol.",
@@ -100,16 +110,37 @@ class FrontendMetrics:
         )
         yield counter(
             "tausql_frontend_authentication_timeouts_total",
-            "Connections closed because no password came in time.",
+            "Connections closed because no token came in time.",
             self.timeouts,
         )
         yield counter(
             "tausql_frontend_authentications_failed_total",
-            "Wrong users, passwords and databases.",
+            "Wrong tokens, users, databases and clusters.",
             self.authentications_failed,
         )
         yield counter(
             "tausql_frontend_refused_full_total", "Sessions refused above the limit of connections.", self.refused_full
+        )
+        yield gauge("tausql_frontend_clusters", "Clusters it knows of.", self.clusters)
+        yield gauge(
+            "tausql_frontend_controls_followed",
+            "1 while a control tells it of changes to clusters and keys, else 0.",
+            self.controls_followed,
+        )
+        yield counter(
+            "tausql_frontend_refused_rate_total",
+            "Sessions refused because a cluster's came too fast.",
+            self.refused_rate,
+        )
+        yield counter(
+            "tausql_frontend_refused_unseen_total",
+            "Connections closed before a byte of them was read, because too many strangers were waiting.",
+            self.refused_unseen,
+        )
+        yield counter(
+            "tausql_frontend_events_lost_total",
+            "Connect events that found no room while control was away, and are missing from its audit log.",
+            self.events_lost,
         )
         yield counter(
             "tausql_frontend_refused_no_processor_total",

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import msgspec
+
 from tausql.frontend import refusals
 from tausql.frontend.joining import GreetingTooLong, Joining
 from tausql.frontend.loss import Plan
@@ -190,4 +192,4 @@ def _key(session: RemoteSession) -> tuple[int, int]:
 def _start(session: RemoteSession, plan: Plan, now: float) -> SessionStart:
     start = session.start
     restore = session.carried.restore(now - session.opened, plan)
-    return SessionStart(start.user, start.database, start.parameters, start.client, start.encrypted, restore)
+    return msgspec.structs.replace(start, restore=restore)  # its cluster above all

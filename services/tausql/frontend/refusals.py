@@ -17,6 +17,22 @@ def plaintext() -> SqlError:
     )
 
 
+def access_denied(hint: str | None = None) -> SqlError:
+    return _fatal(Code.connection_refused, "unable to accept connection, access denied", hint)
+
+
+def no_sni() -> SqlError:
+    return _fatal(Code.connection_refused, "unable to accept connection, sni was not received")
+
+
+def rate_exceeded() -> SqlError:
+    return _fatal(Code.configuration_limit_exceeded, "Unable to accept connection, rate exceeded.")
+
+
+def unknown_database(database: str) -> SqlError:
+    return _fatal(Code.invalid_catalog_name, f'database "{database}" does not exist')
+
+
 def no_alpn() -> SqlError:
     return _fatal(
         Code.protocol_violation,

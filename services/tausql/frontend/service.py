@@ -1,4 +1,4 @@
-"""The frontend's shell: owns the socket, the certificate, the password, and the order in which they come and go."""
+"""The frontend's shell: owns the sockets, the certificate, what is known of clusters, and the order of all that."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tausql.frontend import refusals
-from tausql.frontend.authentication import Authenticator, PasswordAuthenticator, ensure_password_file
+from tausql.frontend.clientele import Clientele
+from tausql.frontend.cluster_directory import ClusterDirectory
 from tausql.frontend.entrance import House
-from tausql.frontend.http_sql import HttpSql
+from tausql.frontend.http_statements import Statements
 from tausql.frontend.http_transactions import Transactions
-from tausql.frontend.listener import Listener, listening_socket
+from tausql.frontend.listener import Listener, listening_socket, websocket_socket
+from tausql.frontend.lobby import Lobby, waiting_max
 from tausql.frontend.metrics import FrontendMetrics
 from tausql.frontend.sessions import Sessions
 from tausql.frontend.settings import FrontendSettings
 from tausql.frontend.tls import EdgeTls, edge_of, host_names
+from tausql.protocol.clusters import ClusterRecord
 from tausql.protocol.processor import SessionHost
 from tausql.rpc.interface import Network
 from tausql.runtime import logs
-from tausql.runtime.descriptors import affordable
+from tausql.runtime.descriptors import affordable, limit
 from tausql.runtime.fleet import Directory
 from tausql.runtime.host import Host
 from tausql.runtime.tls import Tls
@@ -35,9 +38,9 @@ log = logs.get("frontend")
 class FrontendService:
     """PostgreSQL and HTTP clients in, processors out.
 
-    directory: where certificates and the password are kept unless settings say otherwise.
+    directory: where certificates are kept unless settings say otherwise.
     local: the processor of this process, which then gets every session.
-    authenticator: instead of the password file.
+    clusters: that are known before control has told of any.
     tls: of the connections to processors.
     """
 
@@ -50,7 +53,7 @@ class FrontendService:
         local: SessionHost | None = None,
         *,
         directory: Path,
-        authenticator: Authenticator | None = None,
+        clusters: ClusterDirectory | None = None,
         tls: Tls | None = None,
     ) -> None:
         self._host = host
@@ -60,23 +63,26 @@ class FrontendService:
         self.metrics = FrontendMetrics()
         self.metrics.connections_max = settings.connections_max
         self.certificates = Path(settings.certificate_directory or directory / "tls")
-        self.password_file = Path(settings.password_file or directory / "password")
-        if authenticator is None:
-            password = ensure_password_file(self.password_file)
-            authenticator = PasswordAuthenticator(settings.database, password)
+        self._clientele = Clientele(host, network, fleet, settings, self.metrics, clusters)
+        self._clientele.directory.on_closed = self._closed
         self._house = House(
             settings=settings,
             metrics=self.metrics,
-            authenticator=authenticator,
+            gate=self._clientele.gate,
             sessions=Sessions(host, network, fleet, settings, self.metrics, local, tls),
             clients=set(),
             on_empty=self._emptied,
+            clusters=self._clientele.directory,
+            tokens=self._clientele.tokens,
+            signatures=self._clientele.signatures,
         )
         self._transactions = Transactions(
             host, settings.http_transactions_max, settings.http_transaction_idle_seconds, self.metrics
         )
-        self.http_sql = HttpSql(self._house, self._transactions)
+        self.statements = Statements(host, self._house, self._transactions)
+        self._lobby = Lobby(host, self.metrics, settings.startups_max, waiting_max(settings.startups_max, limit()))
         self._listener: Listener | None = None
+        self._web: Listener | None = None
         self.edge: EdgeTls | None = None  # there once it listens
         self._empty: asyncio.Event | None = None
 
@@ -87,16 +93,32 @@ class FrontendService:
             raise RuntimeError("the frontend does not listen yet")
         return self._listener.address
 
+    @property
+    def websocket_address(self) -> str | None:
+        """`host:port` of WebSocket, if it is served."""
+        return self._web.address if self._web is not None else None
+
     async def start(self) -> None:
         """Listen. Raises OSError where the address or the directory cannot be used."""
         names = host_names(self._fleet.fleet.region, self._settings.certificate_names)
         edge = self.edge = edge_of(self._host, self._settings.tls_dir, self.certificates, names)
         edge.start()
         loop = asyncio.get_running_loop()
-        self._listener = Listener(self._host, loop, self._house, lambda: edge.context, listening_socket(self._settings))
+        shared = self._host, loop, self._house, self._lobby
+        self._listener = Listener(*shared, lambda: edge.context, listening_socket(self._settings))
+        web = websocket_socket(self._settings)
+        if web is not None:
+            from tausql.frontend.http_door import HttpDoor  # brings uvicorn, as `Process` does
+
+            self._house.http = HttpDoor(self.statements)
+            self._web = Listener(*shared, lambda: edge.web_context, web, web=True)
         self._house.sessions.start()
+        self._clientele.start()
         self._listener.start()
-        log.info("listening", address=self._listener.address, tls=self._settings.tls)
+        if self._web is not None:
+            self._web.start()
+        websocket = self._web.address if self._web is not None else ""
+        log.info("listening", address=self._listener.address, tls=self._settings.tls, websocket=websocket)
 
     async def drain(self) -> None:
         """Take nobody in, end sessions as they become idle, and after the grace all that are left."""
@@ -105,6 +127,10 @@ class FrontendService:
             return
         house.draining = True
         self._listener.close()
+        if self._web is not None:
+            self._web.close()
+        if house.http is not None:
+            house.http.close()
         self._empty = asyncio.Event()
         for client in list(house.clients):
             client.end_when_idle(refusals.shutting_down())
@@ -119,12 +145,16 @@ class FrontendService:
     async def stop(self) -> None:
         house = self._house
         house.draining = True
-        if self._listener is not None:
-            self._listener.close()
-            self._listener.drop_startups()
+        for listener in (self._listener, self._web):
+            if listener is not None:
+                listener.close()
+        self._lobby.close()
+        if self._house.http is not None:
+            self._house.http.close()
         if self.edge is not None:
             self.edge.stop()
-        self._transactions.drop_all()
+        self._clientele.stop()
+        self.statements.close()
         for client in list(house.clients):
             client.terminate(refusals.shutting_down())
         house.sessions.stop()
@@ -141,17 +171,26 @@ class FrontendService:
     def status(self) -> dict[str, Any]:
         return {
             "address": self._listener.address if self._listener is not None else None,
+            "websocket_address": self.websocket_address,
             "certificate_authority": str(self.edge.files.authority) if self.edge is not None else None,
-            "password_file": str(self.password_file),
             "user": self._settings.user,
             "database": self._settings.database,
             "tls": self._settings.tls,
             "draining": self._house.draining,
+            "clusters": self._clientele.status(),
             "clients": len(self._house.clients),
             "startups": self.metrics.startups,
+            "startups_waiting": self._lobby.waiting,
             "http_transactions": len(self._transactions),
             "processors": self._house.sessions.balance.status(),
         }
+
+    def _closed(self, record: ClusterRecord) -> None:
+        """A cluster is being deleted: nobody has any more business there."""
+        self.statements.close(record.identifier)
+        for client in list(self._house.clients):
+            if client.cluster == record.identifier:
+                client.terminate(refusals.shutting_down())
 
     def _emptied(self) -> None:
         if self._empty is not None:

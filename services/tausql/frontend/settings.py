@@ -27,6 +27,11 @@ class FrontendSettings(ServiceSettings):
         description="SO_REUSEPORT: several frontends listen on the same port and the kernel spreads connections. Off: "
         "a second one by mistake must fail instead of taking half the clients.",
     )
+    websocket_listen: str = Field(
+        default="",
+        description="`host:port` for PostgreSQL's protocol over WebSocket with TLS; empty: none. 443 is where the "
+        "Postgres.js connector of Aurora DSQL looks for it.",
+    )
     backlog: int = Field(
         default=4096,
         ge=1,
@@ -37,6 +42,17 @@ class FrontendSettings(ServiceSettings):
         default="required",
         description="`optional` also lets plaintext sessions in, for load generators without TLS on loopback. Aurora "
         "DSQL refuses plaintext, so we do.",
+    )
+    sni: Literal["required", "optional"] = Field(
+        default="required",
+        description="`optional` lets clients in that connect to an address and so send no SNI: their cluster is then "
+        "the one their token was made for. On one machine; Aurora DSQL requires it, so we do.",
+    )
+    known_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="How long a connection waits for control's first word on clusters and keys, after our own start. "
+        "Below `authentication_seconds`. Then it is refused.",
     )
     tls_dir: str = Field(
         default="",
@@ -52,11 +68,6 @@ class FrontendSettings(ServiceSettings):
         default=(),
         description="More host names or addresses for the certificate, besides localhost and the DSQL names.",
     )
-    password_file: str = Field(
-        default="",
-        description="File holding the password of `user`, made with a random one at first start. Empty: `password` in "
-        "the service's own directory.",
-    )
     user: str = Field(default="admin", description="The user of requests that name none: Aurora DSQL's first one.")
     database: str = Field(default="postgres", description="The one database. Aurora DSQL's has this name.")
     connections_max: int = Field(
@@ -68,13 +79,14 @@ class FrontendSettings(ServiceSettings):
     startups_max: int = Field(
         default=256,
         ge=1,
-        description="Connections not yet authenticated at once. Above it accepting pauses and the kernel's backlog "
-        "holds the rest: a burst waits instead of failing, and the event loop is not buried in handshakes.",
+        description="Connections not yet authenticated that are talked to at once. Four times as many wait for their "
+        "turn, fairly by address, and the kernel's backlog holds the rest: a burst waits instead of failing, and the "
+        "event loop is not buried in handshakes.",
     )
     authentication_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="From accept to password, then the connection is closed. Below PostgreSQL's minute.",
+        description="From accept to token, then the connection is closed. Below PostgreSQL's minute.",
     )
     write_buffer_bytes: int = Field(
         default=256 * 1024,
@@ -134,6 +146,12 @@ class FrontendSettings(ServiceSettings):
     )
     http_statements_max: int = Field(
         default=256, ge=1, description="HTTP SQL requests served at once, 53300 above: 16 MiB of result each at worst."
+    )
+    http_kept_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="How long the session of a statement over HTTP waits for the next one of its owner: opening one is "
+        "most of a small statement's time, and counts for the cluster's rate of connections. 0: each opens its own.",
     )
     http_transactions_max: int = Field(
         default=256, ge=1, description="Open HTTP transactions, 53300 above. Each holds a session of a processor."

@@ -24,6 +24,7 @@ from tausql.runtime.issuing import Issued, covers, issue, issue_authority, read_
 from tausql.runtime.metrics import Family, counter, gauge
 
 ALPN = "postgresql"
+WEB_ALPN = "http/1.1"
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 397  # the longest that clients on Apple systems accept
 RENEW_DAYS = 30
@@ -50,8 +51,14 @@ class Files(NamedTuple):
         return Files(folder / "server.pem", folder / "server.key", folder / "ca.pem")
 
 
+class ServedTls(ssl.SSLObject):
+    """A connection's TLS, and the name its client asked for. The standard library tells that name a callback only."""
+
+    server_name = ""  # as the client sent it (SNI); empty: it sent none
+
+
 class EdgeTls:
-    """The context for new connections. `renew`: called now and then, to renew what is ours to renew; may raise OSError
+    """The contexts for new connections. `renew`: called now and then, to renew what is ours to renew; may raise OSError
     and ValueError.
 
     Raises OSError and `ssl.SSLError` for files that cannot be used at the start; later ones that cannot are left."""
@@ -63,6 +70,7 @@ class EdgeTls:
         self._timer: Timer | None = None
         self._watch = FileWatch(host, files[:2], self._reload)
         self.context = server_context(files)
+        self.web_context = server_context(files, WEB_ALPN)  # of WebSocket
         self.expires = expiry(files.certificate)
         self.reloads = 0
         self.reload_failures = 0
@@ -107,10 +115,11 @@ class EdgeTls:
     def _reload(self) -> None:
         try:
             context, expires = server_context(self.files), expiry(self.files.certificate)
+            web_context = server_context(self.files, WEB_ALPN)
         except (OSError, ValueError) as error:
             self._failed("the new certificate for clients cannot be used", error)
             return
-        self.context, self.expires = context, expires
+        self.context, self.web_context, self.expires = context, web_context, expires
         self.reloads += 1
         log.info("new certificate for clients", file=str(self.files.certificate), expires=expires)
 
@@ -161,16 +170,29 @@ def ensure_certificates(directory: Path, names: Sequence[str], now: datetime.dat
         os.close(descriptor)
 
 
-def server_context(files: Files) -> ssl.SSLContext:
-    """TLS 1.2 or newer with the certificate in `files`, offering ALPN `postgresql`. Raises OSError, `ssl.SSLError`."""
+def server_context(files: Files, alpn: str = ALPN) -> ssl.SSLContext:
+    """TLS 1.2 or newer with the certificate in `files`, offering `alpn`. Raises OSError, `ssl.SSLError`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(files.certificate, files.key, password="")  # an encrypted key fails, nobody is asked
-    context.set_alpn_protocols([ALPN])
+    context.set_alpn_protocols([alpn])
+    context.sslobject_class = ServedTls
+    context.sni_callback = _named
     # Sessions last minutes, not pages: tickets would be two more messages a handshake that no driver uses.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     return context
+
+
+def server_name_of(connection: object) -> str:
+    """The name that the client of this TLS connection asked for."""
+    return connection.server_name if isinstance(connection, ServedTls) else ""
+
+
+def _named(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+    """One certificate for all names: which one was asked for decides over the cluster only."""
+    if name is not None and isinstance(connection, ServedTls):
+        connection.server_name = name
 
 
 def expiry(certificate: Path) -> float:

@@ -48,6 +48,7 @@ class Told:
                 self.note = note
                 self.after = b""
                 self.commits = note.number
+                self.carried.sequences.update(note.sequences)
             case MoveAway():
                 self.move_wanted = True
             case Ended():

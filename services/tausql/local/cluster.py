@@ -43,6 +43,10 @@ class Cluster(msgspec.Struct):
     storages: int = 1  # in each zone
     links: bool = False  # processes look for rules about their links in LINKS
     switches: list[str] = []  # of SQL beyond Aurora DSQL: extensions, lenient, testing
+    region: str = "us-east-1"
+    api_port: int = 8081
+    websocket_port: int = 0  # 0: PostgreSQL over WebSocket is not served
+    identifier: str = ""  # of the oldest of the fleet's clusters, once control has told it
 
     def save(self, folder: Path) -> None:
         """Atomically, so that a reader never sees half of it."""
@@ -76,6 +80,11 @@ def alive(pid: int) -> bool:
     except OSError:  # gone meanwhile, or a system without /proc
         return not Path("/proc/self").exists()
     return state != "Z"  # ended, and its parent has not asked how yet
+
+
+def reachable(host: str) -> str:
+    """The address at which this machine reaches what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def port_free(host: str, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""What each process of a local fleet finds in its environment, and what a client needs in its own."""
+"""What each process of a local fleet finds in its environment, and how a shell takes over what a client needs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,12 @@ from pathlib import Path
 import msgspec
 
 from tausql.local.cluster import LINKS, Cluster
+from tausql.local.credentials import credentials_file, fleet_key_file
+from tausql.local.reached import certificate_folder
 from tausql.local.shapes import Place, Planned, Ports, Shape
 
-USER, DATABASE = "admin", "postgres"
 SESSIONS_MAX = 10_000  # of each processor: no more of them come by themselves here, and the kernel spreads unevenly
 CLOCK_ERROR_US = 20  # one machine, one oscillator: only the reading itself can differ
-
-
-def password_file(folder: Path) -> Path:
-    return folder / "password"
-
-
-def certificate_folder(folder: Path) -> Path:
-    return folder / "tls"
 
 
 class Clock(Enum):
@@ -60,12 +53,20 @@ def for_process(
         "TAUSQL_FRONTEND_LISTEN": f"{cluster.host}:{cluster.pg_port}",
         "TAUSQL_FRONTEND_REUSE_PORT": "false" if shape is Shape.single else "true",
         "TAUSQL_FRONTEND_CERTIFICATE_DIRECTORY": str(certificate_folder(folder)),
-        "TAUSQL_FRONTEND_PASSWORD_FILE": str(password_file(folder)),
+        "TAUSQL_FRONTEND_SNI": "optional",  # who connects to an address, as most do here, names no host
     }
+    if cluster.websocket_port:
+        settings["TAUSQL_FRONTEND_WEBSOCKET_LISTEN"] = f"{cluster.host}:{cluster.websocket_port}"
+    if "changefeed" in place.services:
+        settings["TAUSQL_CHANGEFEED_FOLDER"] = str(folder / "streams")
+        settings["TAUSQL_CHANGEFEED_BACKUP_FOLDER"] = str(folder / "backups")
     if "control" in place.services:
         settings["TAUSQL_CONTROL_STREAMS"] = str(planned.streams)
         settings["TAUSQL_CONTROL_SHARD_BYTES"] = str(planned.shard_bytes)
         settings["TAUSQL_CONTROL_STATUS_ADDRESSES"] = msgspec.json.encode(planned.statuses).decode()
+        settings["TAUSQL_CONTROL_API_LISTEN"] = f"{cluster.host}:{cluster.api_port}"
+        settings["TAUSQL_CONTROL_CREDENTIALS_FILE"] = str(credentials_file(folder))
+        settings["TAUSQL_CONTROL_FLEET_KEY_FILE"] = str(fleet_key_file(folder))
     else:
         settings["TAUSQL_CONTROL"] = planned.control
     for switch in cluster.switches:
@@ -75,20 +76,6 @@ def for_process(
     if ports.session:
         settings["TAUSQL_PROCESSOR_SESSION_LISTEN"] = f"{cluster.host}:{ports.session}"
     return {name: value for name, value in settings.items() if name not in os.environ}
-
-
-def for_client(folder: Path, cluster: Cluster) -> dict[str, str]:
-    """What libpq and its kin need. Raises FileNotFoundError before the first start."""
-    return {
-        "PGHOST": cluster.host,
-        "PGPORT": str(cluster.pg_port),
-        "PGUSER": USER,
-        "PGPASSWORD": password_file(folder).read_text().strip(),
-        "PGDATABASE": DATABASE,
-        "PGSSLMODE": "require",
-        "TAUSQL_HTTP": f"http://{cluster.host}:{cluster.http_port}",
-        "TAUSQL_CA": str(certificate_folder(folder) / "ca.pem"),
-    }
 
 
 def psql_program() -> str | None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from tausql.adjudicator import app as adjudicator_app
 from tausql.adjudicator import service as adjudicator_service
+from tausql.changefeed import app as changefeed_app
+from tausql.changefeed import service as changefeed_service
 from tausql.control import app as control_app
 from tausql.control import given_service as control_service
 from tausql.crossbar import app as crossbar_app
@@ -35,4 +37,5 @@ def parts() -> dict[str, Part]:
         "processor": Part(processor_service.build, processor_app.create_app),
         "frontend": Part(frontend_service.build, frontend_app.create_app),
         "control": Part(control_service.build, control_app.create_app),
+        "changefeed": Part(changefeed_service.build, changefeed_app.create_app),
     }

@@ -3,7 +3,7 @@
     separate   every service a process of its own, as every one is a pod of its own on Kubernetes
     packed     those that talk most on one event loop, over memory: a zone's frontend, processor, storage and
                timekeeper; an adjudicator with its crossbar; each journal replica alone, because its fsync blocks.
-               Control is with the last zone, which has least to do
+               Control and the changefeed are with the last zone, which has least to do
     single     everything in one process, one zone, one journal replica: quick starts and tests
 
 `separate` and `packed` are the same members with the same names and folders, so one data folder serves both. Further
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tausql.protocol.fleet import Fleet, Member
+from tausql.protocol.fleet import SERVICES, Fleet, Member
 
 ORDER_ZONES = 2  # zones with an adjudicator and a crossbar: one at work, one standing by
 SESSION_ZONES = 2  # zones with a frontend and a processor
@@ -42,11 +42,8 @@ class Place(NamedTuple):
         return f"{service}-{self.zone}" + (f"-{self.number}" if self.number > 1 else "")
 
 
-ORDER = ("timekeeper", "journal", "adjudicator", "crossbar", "storage", "processor", "frontend", "control")
-
-
 def _sorted(services: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted(services, key=ORDER.index))
+    return tuple(sorted(services, key=SERVICES.index))
 
 
 def places(shape: Shape, zones: int, storages: int = 1) -> list[Place]:
@@ -59,13 +56,13 @@ def places(shape: Shape, zones: int, storages: int = 1) -> list[Place]:
         for zone in names
     ]
     if shape is Shape.single:
-        return [Place("fleet", "a", ORDER), *more]
+        return [Place("fleet", "a", SERVICES), *more]
     made: list[Place] = []
     for number, zone in enumerate(names):
         near_rows = ("timekeeper", "storage", *(("processor", "frontend") if number < SESSION_ZONES else ()))
         near_log = ("adjudicator", "crossbar") if number < ORDER_ZONES else ()
         if zone == names[-1]:
-            near_rows = (*near_rows, "control")
+            near_rows = (*near_rows, "control", "changefeed")
         if shape is Shape.packed:
             made.append(Place(f"journal-{zone}", zone, ("journal",)))
             if near_log:
@@ -86,12 +83,12 @@ class Ports(NamedTuple):
     session: int  # 0 unless a processor runs there
 
 
-def fleet_of(made: list[Place], ports: dict[str, Ports], host: str) -> Fleet:
+def fleet_of(made: list[Place], ports: dict[str, Ports], host: str, region: str = "us-east-1") -> Fleet:
     """The map every process is given: who there is, and nothing that is wanted. That is for control to say, and what
     was right when the fleet started need not be when one of its processes starts again. Crossbars carry no zone here:
     on one machine every storage replica is as near to each of them, and when all follow the first, the journal is read
     and merged once."""
-    members: dict[str, list[Member]] = {service: [] for service in ORDER}
+    members: dict[str, list[Member]] = {service: [] for service in SERVICES}
     for place in made:
         mine = ports[place.name]
         for service in place.services:
@@ -106,7 +103,7 @@ def fleet_of(made: list[Place], ports: dict[str, Ports], host: str) -> Fleet:
             )
     zones = tuple(sorted({place.zone for place in made}))
     found = {service: tuple(listed) for service, listed in members.items()}
-    return msgspec.structs.replace(Fleet(zones=zones, streams=0), **found)
+    return msgspec.structs.replace(Fleet(region=region, zones=zones, streams=0), **found)
 
 
 class Planned(NamedTuple):

@@ -6,76 +6,88 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from tausql.local import environment
-from tausql.local.cluster import LINKS, Cluster, ProcessEntry, alive, assign_ports, load, port_free
+from tausql.local.api import ApiError, oldest_cluster
+from tausql.local.cluster import LINKS, Cluster, ProcessEntry, alive, assign_ports, load, port_free, reachable
+from tausql.local.credentials import ensure_credentials, ensure_fleet_key
+from tausql.local.reached import certificate_folder, reached_in
 from tausql.local.shapes import Place, Planned, Ports, Shape, fleet_of, places, planned_of
 from tausql.local.supervisor import Supervisor
 from tausql.local.watching import readiness
 from tausql.runtime.descriptors import SPARE, raise_limit
 
 READY_SECONDS = 60.0
+CONTROL_SECONDS = 30.0
 DESCRIPTORS_MIN = 2 * SPARE
 POLL_SECONDS = 0.03
 SHARD_BYTES = 256 << 20
+WEBSOCKET_PORT = 443  # drivers that speak PostgreSQL over WebSocket know no other
 
 
 class StartError(Exception):
     """Why the fleet cannot be started here; the message is for the user."""
 
 
-def up_fleet(
-    folder: Path,
-    shape: Shape,
-    zones: int,
-    pg_port: int,
-    http_port: int,
-    host: str,
-    streams: int = 2,
-    clock: environment.Clock = environment.Clock.host,
-    storages: int = 1,
-    shard_bytes: int = SHARD_BYTES,
-    links: bool = False,
-    switches: Sequence[str] = (),
-) -> None:
-    """Start everything, say how to connect, watch until told to stop. `storages`: in each zone; `links`: between
-    processes can be cut; `switches`: see `Cluster`. Raises StartError."""
+class Wishes(msgspec.Struct, frozen=True):
+    """What a fleet should be like; the command line's options."""
+
+    shape: Shape = Shape.packed
+    zones: int = 3
+    pg_port: int = 5432
+    http_port: int = 8080
+    api_port: int = 8081
+    websocket_port: int | None = None  # None: 443 where that is allowed and free; 0: none
+    host: str = "127.0.0.1"
+    region: str = "us-east-1"
+    streams: int = 2
+    clock: environment.Clock = environment.Clock.host
+    storages: int = 1  # in each zone
+    shard_bytes: int = SHARD_BYTES
+    links: bool = False  # those between processes can be cut
+    switches: tuple[str, ...] = ()  # see `Cluster`
+
+
+def up_fleet(folder: Path, wishes: Wishes) -> None:
+    """Start everything, say how to connect, watch until told to stop. Raises StartError."""
     begun = time.monotonic()
     _check_descriptors()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = _only_one(folder)
-    before = _before(folder, shape, zones, storages)
-    for port, option in ((pg_port, "--pg-port"), (http_port, "--http-port")):
-        if not port_free(host, port):
-            raise StartError(f"port {port} of {host} is in use: choose another with {option}")
-    made = places(shape, zones, storages)
-    ports = assign_ports(made, before, host, http_port)
-    fleet = fleet_of(made, ports, host)
+    before = _before(folder, wishes.shape, wishes.zones, wishes.storages)
+    websocket_port = _check_ports(wishes)
+    made = places(wishes.shape, wishes.zones, wishes.storages)
+    ports = assign_ports(made, before, wishes.host, wishes.http_port)
+    fleet = fleet_of(made, ports, wishes.host, wishes.region)
     (folder / "fleet.json").write_bytes(msgspec.json.format(msgspec.json.encode(fleet), indent=2))
     cluster = Cluster(
-        shape=shape.value,
+        shape=wishes.shape.value,
         zones=len(fleet.zones),
-        host=host,
-        pg_port=pg_port,
-        http_port=http_port,
+        host=wishes.host,
+        pg_port=wishes.pg_port,
+        http_port=wishes.http_port,
         supervisor=os.getpid(),
         processes=[],
-        storages=storages,
-        links=links,
-        switches=list(switches),
+        storages=wishes.storages,
+        links=wishes.links,
+        switches=list(wishes.switches),
+        region=wishes.region,
+        api_port=wishes.api_port,
+        websocket_port=websocket_port,
+        identifier=before.identifier if before is not None else "",
     )
     (folder / LINKS).unlink(missing_ok=True)
-    planned = planned_of(made, ports, host, streams, shard_bytes)
-    supervisor = _supervisor(folder, cluster, shape, made, ports, planned, lock, clock)
+    planned = planned_of(made, ports, wishes.host, wishes.streams, wishes.shard_bytes)
+    supervisor = _supervisor(folder, cluster, wishes.shape, made, ports, planned, lock, wishes.clock)
     _prepare_secrets(folder)
-    print(f"starting {len(made)} processes ({shape.value}) in {folder}", flush=True)
+    print(f"starting {len(made)} processes ({wishes.shape.value}) in {folder}", flush=True)
     supervisor.start_all()
     try:
         if _wait_ready(supervisor, cluster, begun):
+            _learn_cluster(supervisor, folder, cluster)
             _greet(folder, cluster, begun)
             while supervisor.step(None):
                 pass
@@ -83,6 +95,28 @@ def up_fleet(
         print("stopping", flush=True)
         supervisor.stop_all()
         os.close(lock)
+
+
+def _check_ports(wishes: Wishes) -> int:
+    """The port for PostgreSQL over WebSocket, 0 for none. Raises StartError for a port that cannot be had."""
+    taken: dict[int, str] = {}
+    wanted = [
+        (wishes.pg_port, "--pg-port"),
+        (wishes.http_port, "--http-port"),
+        (wishes.api_port, "--api-port"),
+        (wishes.websocket_port or 0, "--websocket-port"),
+    ]
+    for port, option in wanted:
+        if port == 0:
+            continue
+        if port in taken:
+            raise StartError(f"{taken[port]} and {option} are both {port}")
+        taken[port] = option
+        if not port_free(wishes.host, port):
+            raise StartError(f"port {port} of {wishes.host} is in use: choose another with {option}")
+    if wishes.websocket_port is not None:
+        return wishes.websocket_port
+    return WEBSOCKET_PORT if WEBSOCKET_PORT not in taken and port_free(wishes.host, WEBSOCKET_PORT) else 0
 
 
 def _only_one(folder: Path) -> int:
@@ -186,10 +220,30 @@ def _check_descriptors() -> None:
 
 
 def _prepare_secrets(folder: Path) -> None:
-    """Before anybody needs them, so that `tausql env` is right from the first moment."""
-    from tausql.frontend.authentication import ensure_password_file
+    """Before control starts: it takes them as they are. Raises StartError for files that hold none."""
+    try:
+        ensure_credentials(folder)
+        ensure_fleet_key(folder)
+    except ValueError as error:
+        raise StartError(str(error)) from error
 
-    ensure_password_file(environment.password_file(folder))
+
+def _learn_cluster(supervisor: Supervisor, folder: Path, cluster: Cluster) -> None:
+    """Which cluster `tausql env` and its kin mean when none is named: the oldest. Asked until there is an answer: when
+    a fleet starts for the first time, control has to make its tables, and that cluster."""
+    first = not cluster.identifier
+    end = time.monotonic() + CONTROL_SECONDS
+    while supervisor.step(POLL_SECONDS):
+        try:
+            cluster.identifier = oldest_cluster(reached_in(folder, cluster))
+        except ApiError as error:
+            if time.monotonic() < end and error.status in (0, 500, 503):
+                continue
+            print(f"control did not tell which clusters there are: {error}", file=sys.stderr, flush=True)
+            return
+        if cluster.identifier or not first or time.monotonic() > end:
+            cluster.save(folder)
+            return
 
 
 def _wait_ready(supervisor: Supervisor, cluster: Cluster, begun: float) -> bool:
@@ -214,16 +268,27 @@ def _wait_ready(supervisor: Supervisor, cluster: Cluster, begun: float) -> bool:
     return True
 
 
+def _websocket(cluster: Cluster) -> str:
+    if not cluster.websocket_port:
+        return ""
+    return f"  WebSocket    {cluster.host}:{cluster.websocket_port}, PostgreSQL's protocol in it, TLS\n"
+
+
 def _greet(folder: Path, cluster: Cluster, begun: float) -> None:
+    host = reachable(cluster.host)
     script = Path(sys.executable).with_name("tausql")
     program = script if script.exists() else Path("tausql")
     print(
         f"\nTauSQL is up ({time.monotonic() - begun:.1f} s).\n\n"
-        f"  PostgreSQL   {cluster.host}:{cluster.pg_port}, user {environment.USER}, TLS "
-        f"(CA in {environment.certificate_folder(folder) / 'ca.pem'})\n"
-        f"  HTTP SQL     http://{cluster.host}:{cluster.http_port}/docs\n"
+        f"  PostgreSQL   {cluster.host}:{cluster.pg_port}, TLS (CA in {certificate_folder(folder) / 'ca.pem'})\n"
+        f"{_websocket(cluster)}"
+        f"  API          http://{host}:{cluster.api_port} (clusters, keys), region {cluster.region}\n"
+        f"  HTTP SQL     http://{host}:{cluster.http_port}/docs\n"
         f"  logs         {folder / 'logs'}\n\n"
-        f'  eval "$({program} env --data {folder})"; psql\n\n'
+        "In another terminal:\n\n"
+        f'  eval "$({program} env --data {folder})"   # endpoint, keys, a token: for psql, boto3 and all others\n'
+        "  psql -c 'select 1'\n"
+        f"  tausql cluster create                     # another cluster; `tausql cluster --help`\n\n"
         "Ctrl-C stops it; its data stays.",
         flush=True,
     )

@@ -6,6 +6,7 @@ from tausql.processor.state import SessionState
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.analyzing import read_analyze, resolved
 from tausql.sql.catalogue.descriptors import Table
+from tausql.sql.catalogue.temporary import is_temporary
 from tausql.sql.privileges import is_member
 from tausql.sql.statements import Statement
 
@@ -18,6 +19,8 @@ async def run_analyze(state: SessionState, statement: Statement) -> None:
     catalogue, keeper = state.shared.catalogue, state.shared.statistics
     snapshot = await catalogue.renewed(state.block.current())
     for table, attnums in resolved(targets, snapshot, state.parameters.search_path):
+        if is_temporary(table.oid):
+            continue  # nobody keeps statistics of what only one session sees
         if _may(state, table):
             await keeper.analyze(table.oid, attnums)
         elif targets:

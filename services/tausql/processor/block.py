@@ -8,16 +8,21 @@ within a block leaves it failed until its end is asked for, and COMMIT then roll
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from tausql.pgwire import backend
+from tausql.processor.admission import Admission
 from tausql.processor.carrying import Carried
 from tausql.processor.catalogue import Catalogue
 from tausql.processor.faults import Faults
 from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.parameters import SessionParameters
 from tausql.processor.savepoints import Savepoints
+from tausql.processor.temporary import TemporaryTables
 from tausql.processor.transaction import Transaction, Transactions
 from tausql.protocol.errors import Code, SqlError, is_schema_changed, not_supported
+
+_GROWING: Final = frozenset(("INSERT", "UPDATE", "COPY FROM", "SELECT"))  # a SELECT that writes is one with parts
 
 
 class Block:
@@ -36,6 +41,7 @@ class Block:
         "_parameters",
         "_parts",
         "_savepoints",
+        "admission",
         "carried",
         "committing",
         "extended",
@@ -43,6 +49,7 @@ class Block:
         "faults",
         "lost",
         "outdated",
+        "temporary",
         "transaction",
     )
 
@@ -65,8 +72,10 @@ class Block:
         self._jobs_entered = False
         self._savepoints: Savepoints | None = None
         self.extended = extended
+        self.admission: Admission | None = None  # what has to be asked before a transaction begins
         self.faults: Faults | None = None  # what commits fail with on demand
         self.transaction: Transaction | None = None
+        self.temporary: TemporaryTables | None = None
         self.failed = False
         self.outdated = False  # the last commit was OC001 and of one statement alone, which may be run again
         self.lost: SqlError | None = None  # what has failed it, on another processor, if the client does not know yet
@@ -93,10 +102,14 @@ class Block:
         return backend.READY_FAILED if self.failed else backend.READY_TRANSACTION
 
     def current(self) -> Transaction:
-        """The transaction to run a statement in; an implicit one begins where there is none."""
+        """The transaction to run a statement in; an implicit one begins where there is none. Raises SqlError FATAL
+        where the session may not be any more."""
         transaction = self.transaction
         if transaction is None:
+            if self.admission is not None:
+                self.admission.check()
             transaction = self.transaction = Transaction(self._parts, False, self._parameters.reads_only)
+            transaction.temporary = self.temporary
         return transaction
 
     def check_usable(self) -> None:
@@ -111,12 +124,15 @@ class Block:
             )
 
     def check_writable(self, command: str) -> None:
-        """Raises 25006 where the transaction may not write, 0A000 where DDL came before."""
+        """Raises 25006 where the transaction may not write, 0A000 where DDL came before, 53100 where a cluster that is
+        full would grow."""
         transaction = self.current()
         if transaction.read_only:
             raise SqlError(Code.read_only_sql_transaction, f"cannot execute {command} in a read-only transaction")
         if transaction.ddl and not self.extended:
             raise not_supported("ddl and dml are not supported in the same transaction")
+        if self._parts.full and command in _GROWING:
+            raise SqlError(Code.disk_full, "Current cluster size exceeds cluster size limit.")
         transaction.dml += 1
 
     def check_ddl(self, command: str) -> None:
@@ -262,7 +278,9 @@ class Block:
     def _ended(self, committed: bool) -> None:
         transaction = self.transaction
         if transaction is not None:
-            self._metrics.usage.ended(committed and not transaction.changed_anything, transaction.read_bytes)
+            self._parts.usage.ended(committed and not transaction.changed_anything, transaction.read_bytes)
+        if self.temporary is not None:
+            self.temporary.ended(committed)
         self.transaction = None
         self.failed = False
         self.lost = None

@@ -41,6 +41,7 @@ def note_bytes(note: Note) -> bytes:
 
 ENDED = note_bytes(Ended())
 _MOVE_AWAY = note_bytes(MoveAway())
+_SEQUENCE_BYTES = 16  # what one takes in a frontend, about
 
 
 class NoteOut(Protocol):
@@ -71,10 +72,12 @@ class Carried:
         "_output",
         "_parameters",
         "_prepared",
+        "_sequences",
         "_size",
         "_sizes",
         "_told",
         "_unnamed",
+        "_used",
         "movable",
     )
 
@@ -92,6 +95,8 @@ class Carried:
         self._told: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
         self._size = 0
+        self._sequences: set[int] = set()  # the frontend keeps what currval says of
+        self._used: dict[int, int] = {}  # those it has to be told of
         self._unnamed: PreparedStatement | None = None  # as the frontend knows it
         self._after = b""
         self._final = False
@@ -136,11 +141,11 @@ class Carried:
         unnamed = self._prepared.get("")
         if unnamed is not None and unnamed.bound and unnamed is not self._unnamed:
             unnamed = None
-        if unnamed is self._unnamed and not self._parameters.durable_changed:
+        if unnamed is self._unnamed and not self._parameters.durable_changed and not self._used:
             return
         if not self.movable:
             return
-        changed = Changed(settings=self._settings(self._parameters.durable()))
+        changed = Changed(settings=self._settings(self._parameters.durable()), sequences=self._sequences_used())
         self._parameters.durable_changed = False
         if changed.settings:
             self._told = {**self._told, **changed.settings}
@@ -153,8 +158,21 @@ class Carried:
                 statement = carried(unnamed)
                 self._grow(statement)
                 changed.statements = [statement]
-        if changed.settings or changed.closed or changed.statements:
+        if changed.settings or changed.closed or changed.statements or changed.sequences:
             self._say(changed)
+
+    def sequence_used(self, oid: int, value: int) -> None:
+        """currval of a sequence says something else now."""
+        if not self.movable:
+            return
+        self._used[oid] = value
+        if oid not in self._sequences:
+            self._sequences.add(oid)
+            self._size += _SEQUENCE_BYTES
+
+    def _sequences_used(self) -> list[tuple[int, int]]:
+        used, self._used = list(self._used.items()), {}
+        return used
 
     def _settings(self, settings: dict[str, str]) -> dict[str, str]:
         told = self._told
@@ -176,6 +194,8 @@ class Carried:
         if self.movable:
             self.movable = False
             self._sizes.clear()
+            self._sequences.clear()
+            self._used.clear()
             self._output.add(note_bytes(Immovable(reason)))
 
     # --- commits -------------------------------------------------------------------------------------------------
@@ -193,7 +213,8 @@ class Carried:
             output.flush()  # what the client waits for must not wait for the commit, nor be said twice
         settings = self._settings(self._parameters.lasting())
         self._commits += 1
-        note = CommitNote(self._commits, question, output.waiting(), self._after, self._final, settings)
+        used = self._sequences_used()
+        note = CommitNote(self._commits, question, output.waiting(), self._after, self._final, settings, used)
         if self._out.push(note_bytes(note), self._commits):
             return None
         wait: Wait[None] = Wait()

@@ -45,6 +45,12 @@ class Catalogue:
 
     def at_hand(self, transaction: Transaction | None) -> Snapshot | None:
         """What to plan with, where that is known without asking storage."""
+        found = self._at_hand(transaction)
+        if found is not None and transaction is not None and transaction.temporary is not None:
+            return transaction.temporary.over(found)
+        return found
+
+    def _at_hand(self, transaction: Transaction | None) -> Snapshot | None:
         if transaction is not None and transaction.catalogue is not None:
             return transaction.catalogue
         shared = self.shared
@@ -60,6 +66,10 @@ class Catalogue:
     async def renewed(self, transaction: Transaction) -> Snapshot:
         """The schema at the transaction's snapshot for certain, its own changes included; reads it if it is not the one
         at hand."""
+        found = await self._renewed(transaction)
+        return found if transaction.temporary is None else transaction.temporary.over(found)
+
+    async def _renewed(self, transaction: Transaction) -> Snapshot:
         tau_start = transaction.take_snapshot()
         answer = await transaction.read_schema(self.cluster, tau_start)
         versions = dict(answer.versions)

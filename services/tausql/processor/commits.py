@@ -19,6 +19,7 @@ from tausql.processor.outcome import question_of, settle
 from tausql.processor.owners import Assignment, Holder
 from tausql.processor.placement import Placement
 from tausql.processor.snapshots import Snapshots
+from tausql.processor.usage import Usage
 from tausql.protocol.adjudicator import Aborted, Commit, Committed, Outcome, Reason
 from tausql.protocol.errors import Code, SqlError, conflict, schema_changed
 from tausql.protocol.tau import closing, micros_of
@@ -85,9 +86,11 @@ class Commits:
         buffer: WriteBuffer,
         schema: set[int],
         changes: set[int],
+        usage: Usage,
         announce: Announce | None = None,
     ) -> int:
-        """The tau_commit. `announce` is called with what could be asked about the commit, before it is sent.
+        """The tau_commit. usage: of the cluster whose commit it is. `announce` is called with what could be asked about
+        the commit, before it is sent.
 
         Raises SqlError: 40001 when it is certain that nothing happened, 40003 when nothing is certain, 53100 when the
         journal is full."""
@@ -109,27 +112,28 @@ class Commits:
             if isinstance(verdict, Committed):
                 self._snapshots.committed(verdict.tau)
                 self._metrics.committed(1 + len(request.parts))
-                self._metrics.usage.wrote(len(request.body), buffer.rows)
-                self._metrics.commit_seconds.observe(monotonic() - began)
+                seconds = monotonic() - began
+                usage.wrote(len(request.body), buffer.rows, seconds)
+                self._metrics.commit_seconds.observe(seconds)
                 return verdict.tau
             sends += 1
             if judged or sends >= SENDS_MAX or monotonic() + pause >= end:
-                self._refused(verdict)
+                self._refused(verdict, usage)
             await self._pause(verdict, known, pause)
             pause *= 2
             left = end - monotonic()
             assigned = self._assign(wanted) or await self._assigned(wanted, min(left, self._holder_seconds))
             left = end - monotonic()
             if left <= 0:
-                self._refused(verdict)
+                self._refused(verdict, usage)
             self._metrics.commit_resends += 1
 
-    async def resolve(self, question: Outcome) -> None:
+    async def resolve(self, question: Outcome, usage: Usage) -> None:
         """Returns if a commit of another processor has committed. Raises SqlError as `commit` does."""
         self._metrics.outcomes_asked += 1
         answer = await settle(self._host, self._placement, self._snapshots, question, self._beyond_seconds)
         if isinstance(answer, Aborted):
-            self._refused(answer)
+            self._refused(answer, usage)
         self._snapshots.committed(answer.tau)
 
     @property
@@ -217,16 +221,18 @@ class Commits:
             if now is not None and now.epoch > holder.epoch:
                 wait.resolve(None)
 
-    def _refused(self, aborted: Aborted) -> NoReturn:
+    def _refused(self, aborted: Aborted, usage: Usage) -> NoReturn:
         """It has not committed and never will: say why."""
         metrics = self._metrics
         reason = aborted.reason
         if reason == Reason.conflict:
             metrics.conflicts += 1
+            usage.conflicts += 1
             log.debug("conflict", key=aborted.key)
             raise conflict()
         if reason == Reason.schema:
             metrics.schema_conflicts += 1
+            usage.conflicts += 1
             raise schema_changed()
         metrics.refusals += 1
         if reason == Reason.floor:

@@ -28,7 +28,7 @@ from tausql.pgwire.messages import (
     Sync,
     Terminate,
 )
-from tausql.processor.coroutines import Bare, Driver, Wait, turn
+from tausql.processor.coroutines import Bare, Driver, Wait
 from tausql.processor.execution import Executor
 from tausql.processor.extended import ExtendedProtocol
 from tausql.processor.output import ClientGone
@@ -73,7 +73,7 @@ class Conversation(ABC):
         self._executor = Executor(self.state)
         self._simple = SimpleProtocol(self.state, self._executor)
         self._extended = ExtendedProtocol(self.state, self._executor, self._sync_is_next)
-        self._driver = Driver(self.state.output.flush_if_due)
+        self._driver = Driver(self.state.output.flush_if_due, shared.share)
 
     @abstractmethod
     def _end(self, hang_up: bool) -> None:
@@ -151,7 +151,7 @@ class Conversation(ABC):
         """Let others run. A cancel request that comes meanwhile finds no statement to stop; a client that goes is seen
         by its closed output."""
         with suppress(SqlError, ClientGone):
-            await turn(self._shared.host)
+            await self._shared.share.turn()
 
     async def _query(self, message: Query) -> None:
         state = self.state
@@ -262,5 +262,7 @@ class Conversation(ABC):
         errors[told.code] = errors.get(told.code, 0) + 1
         state.block.error()
         state.output.add(backend.error_response(told))
+        if told.severity == "FATAL":
+            self._end(hang_up=True)
         # The error of a refused statement is raised again whenever the statement is: frames must not pile up on it.
         error.__traceback__ = None

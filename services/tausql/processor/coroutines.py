@@ -9,9 +9,12 @@ suspend at all.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tausql.runtime.host import Host
+
+if TYPE_CHECKING:
+    from tausql.processor.fairness import Share
 
 T = TypeVar("T")
 Bare = Coroutine[Any, Any, T]
@@ -62,12 +65,14 @@ class Wait(Generic[T]):
 class Driver:
     """Runs one coroutine at a time from its start to its end.
 
-    on_suspend: called each time the coroutine has come to stand still and control goes back to the loop.
+    on_suspend: called each time the coroutine has come to stand still and control goes back to the loop. share: whom
+    its time is charged to, where several clusters are at work.
     """
 
-    __slots__ = ("_coroutine", "_on_end", "_on_suspend", "_waiting")
+    __slots__ = ("_coroutine", "_on_end", "_on_suspend", "_share", "_waiting")
 
-    def __init__(self, on_suspend: Callable[[], None] | None = None) -> None:
+    def __init__(self, on_suspend: Callable[[], None] | None = None, share: Share | None = None) -> None:
+        self._share = share
         self._coroutine: Bare[Any] | None = None
         self._on_end: OnEnd | None = None
         self._on_suspend = on_suspend
@@ -105,6 +110,8 @@ class Driver:
     def _step(self, error: Exception | None) -> None:
         coroutine = self._coroutine
         assert coroutine is not None
+        share = self._share
+        began = share.turns.clock() if share is not None and share.turns.shared else 0.0
         try:
             waiting: Wait[Any] = coroutine.send(None) if error is None else coroutine.throw(error)
         except StopIteration as end:
@@ -116,6 +123,8 @@ class Driver:
             waiting._driver = self
             if self._on_suspend is not None:
                 self._on_suspend()
+        if began and share is not None:
+            share.credit -= share.turns.clock() - began
 
     def _end(self, value: Any, error: Exception | None) -> None:
         on_end = self._on_end
@@ -125,9 +134,9 @@ class Driver:
         on_end(value, error)
 
 
-def start(coroutine: Bare[Any], on_end: OnEnd) -> Driver:
+def start(coroutine: Bare[Any], on_end: OnEnd, share: Share | None = None) -> Driver:
     """Drive a coroutine that belongs to no session."""
-    driver = Driver()
+    driver = Driver(None, share)
     driver.run(coroutine, on_end)
     return driver
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from tausql.processor.coroutines import Wait, turn
+from tausql.processor.coroutines import Wait
 from tausql.processor.past import read_at
 from tausql.processor.portals import Portal, PreparedStatement, Row, same_columns
 from tausql.processor.reads import StaleSchemaError
@@ -131,7 +131,9 @@ class Executor:
             # The schema with this transaction's own changes has a version others know as another schema.
             plan = prepare(statement, snapshot, path, tuple(declared), self._system, disabled=disabled)
         else:
-            plan = self._plans.prepare(statement, snapshot, path, tuple(declared), self._system, disabled)
+            own = None if transaction is None else transaction.temporary
+            plans = self._plans if own is None else own.plans
+            plan = plans.prepare(statement, snapshot, path, tuple(declared), self._system, disabled)
         seconds = shared.host.monotonic() - began
         shared.metrics.plan_seconds.observe(seconds)
         if plan.explain is not None:
@@ -179,7 +181,7 @@ class Executor:
             now = host.monotonic()
             if now - busy_since > BUSY_SECONDS:
                 if busy_since:
-                    await turn(host)
+                    await self._state.shared.share.turn()
                 busy_since = now
             rows = await self._more(portal, chunk)
             execution = portal.execution  # it may have been started over
@@ -245,6 +247,8 @@ class Executor:
             portal.undo = transaction.mark(None) if plan.parts else None
             context = portal.context = self._context(transaction, portal.params, facts)
             execution = plan.open(view, context)
+            if transaction.open_marks:
+                self._share_memory(execution)
             try:
                 rows: list[Row] = await execution.fetch(count)
             except PendingCall as pending:
@@ -275,6 +279,14 @@ class Executor:
             return rows
         raise schema_changed()
 
+    def _share_memory(self, execution: Execution) -> None:
+        """The budget is the transaction's: what its suspended portals hold is not there for this statement."""
+        memory = execution.memory
+        if memory is not None:
+            others = (portal.execution for portal in self._state.portals.values())
+            held = (other.memory for other in others if other is not None and other is not execution)
+            memory.beside = sum([each.used for each in held if each is not None])
+
     async def _permitted(self, portal: Portal, transaction: Transaction, user: str) -> Versions:
         """The roles whose rights the user needs for the portal's plan. Raises 42501, by the schema as it is now."""
         plan = portal.prepared.plan
@@ -294,7 +306,10 @@ class Executor:
         execution = portal.execution
         if execution is None:  # the transaction it was opened in is over
             raise SqlError(Code.object_not_in_prerequisite_state, f'portal "{portal.name}" cannot be run')
-        self._state.block.current().check_age()
+        transaction = self._state.block.current()
+        transaction.check_age()
+        if len(transaction.open_marks) > 1:
+            self._share_memory(execution)
         try:
             rows: list[Row] = await execution.fetch(count)
         except PendingCall as pending:
@@ -332,6 +347,7 @@ class Executor:
                 context = portal.context = self._context(transaction, portal.params)
                 context.answers = answers
                 execution = plan.open(view, context)
+                self._share_memory(execution)
                 try:
                     left = given
                     while left:
@@ -398,7 +414,7 @@ class Executor:
         if now - self._busy_since <= BUSY_SECONDS:
             return None
         self._busy_since = now
-        return turn(host)
+        return self._state.shared.share.turn()
 
     def _context(self, transaction: Transaction, params: list[Any], facts: SessionFacts | None = None) -> Context:
         state = self._state
@@ -441,7 +457,12 @@ def _locking(prepared: PreparedStatement) -> str:
 
 def is_lookup_error(error: SqlError) -> bool:
     """True for errors that a newer schema than the one planned with may not have."""
-    return error.code in _LOOKUP_ERRORS
+    return error.code in _LOOKUP_ERRORS or is_unknown_label(error)
+
+
+def is_unknown_label(error: SqlError) -> bool:
+    """True for a text that is no label of an enum type, as far as the schema at hand tells."""
+    return error.code is Code.invalid_text_representation and error.message.startswith("invalid input value for enum")
 
 
 def view_of(transaction: Transaction, snapshot: Snapshot) -> StatementView:

@@ -12,7 +12,7 @@ from tausql.pgwire import backend
 from tausql.pgwire.messages import Bind, Close, Describe, Execute, Parse
 from tausql.pgwire.reader import formats
 from tausql.processor.copying import run_copy
-from tausql.processor.execution import Executor
+from tausql.processor.execution import Executor, is_unknown_label
 from tausql.processor.portals import Portal, PreparedStatement, ResultShape
 from tausql.processor.simple import REBASES_MAX
 from tausql.processor.state import SessionState
@@ -95,7 +95,12 @@ class ExtendedProtocol:
             return False
         if not self._executor.is_planned(prepared):
             return False
-        self._bind_planned(message, prepared)
+        try:
+            self._bind_planned(message, prepared)
+        except SqlError as error:
+            if is_unknown_label(error):
+                return False
+            raise
         return True
 
     async def bind(self, message: Bind) -> None:
@@ -106,7 +111,14 @@ class ExtendedProtocol:
             state.block.check_usable()
         if statement is not None and statement.needs_plan:
             await self._executor.plan(prepared)
-            self._bind_planned(message, prepared)
+            try:
+                self._bind_planned(message, prepared)
+            except SqlError as error:
+                if not is_unknown_label(error):
+                    raise
+                await state.shared.catalogue.renewed(state.block.current())
+                await self._executor.plan(prepared)
+                self._bind_planned(message, prepared)
             return
         params = prepared.parameters(message, parameters_of(statement), state.parameters.format)
         prepared.bound = True

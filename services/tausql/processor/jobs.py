@@ -11,7 +11,8 @@ from functools import partial
 
 import msgspec
 
-from tausql.processor.coroutines import sleep, start, turn
+from tausql.processor.coroutines import sleep, start
+from tausql.processor.fairness import Share
 from tausql.processor.held_jobs import HeldJobs, JobsHeld
 from tausql.processor.internal import InternalTransaction, InternalTransactions
 from tausql.processor.metrics import ProcessorMetrics
@@ -33,7 +34,8 @@ log = logs.get("processor.jobs")
 
 
 class Jobs:
-    """Works off background jobs, one at a time. `worker` is this processor's name; `held` may hold them all."""
+    """Works off the background jobs of a cluster, one at a time. `worker` is this processor's name; `held` may hold
+    them all."""
 
     def __init__(
         self,
@@ -41,10 +43,11 @@ class Jobs:
         internal: InternalTransactions,
         worker: str,
         metrics: ProcessorMetrics,
-        held: HeldJobs | None = None,
+        share: Share,
     ) -> None:
         self._host = host
-        self._held = held
+        self._share = share
+        self.held: HeldJobs | None = None
         self._internal = internal
         self._worker = worker
         self._metrics = metrics
@@ -62,13 +65,17 @@ class Jobs:
         """Begin no further step."""
         self._stopped = True
 
+    @property
+    def working(self) -> bool:
+        return self._working
+
     def poke(self) -> None:
         """There may be a job."""
         if self._working:
             self._again = True
         elif not self._stopped:
             self._working = True
-            start(self._work(), self._worked)
+            start(self._work(), self._worked, self._share)
 
     def _look(self) -> None:
         if not self._stopped:
@@ -94,8 +101,8 @@ class Jobs:
                 await self._finish(job)
 
     async def _claim(self, job_id: str, within: InternalTransaction) -> JobRecord | None:
-        if self._held is not None:
-            await self._held.check(within)
+        if self.held is not None:
+            await self.held.check(within)
         cluster = within.snapshot.cluster
         return await rows.claim(within.transaction, cluster, job_id, self._worker, within.now_us)
 
@@ -121,9 +128,9 @@ class Jobs:
             log.info("job ended", job=current.job_id, kind=current.job_type, status=current.status, why=current.details)
 
     async def _step(self, job: JobRecord, within: InternalTransaction) -> JobRecord | None:
-        if self._held is not None:
-            await self._held.check(within)
-        pause = partial(turn, self._host)
+        if self.held is not None:
+            await self.held.check(within)
+        pause = self._share.turn
         return await steps.step(within.transaction, within.snapshot, self._access, job, within.now_us, pause)
 
 

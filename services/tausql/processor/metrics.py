@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tausql.processor.usage import Usage
+from tausql.processor.usage import Usages
 from tausql.protocol.errors import Code
 from tausql.runtime import metrics
 
@@ -36,7 +36,9 @@ class ProcessorMetrics:
         "not_here",
         "outcomes_asked",
         "plan_hits",
+        "plan_hits_before",
         "plan_misses",
+        "plan_misses_before",
         "plan_seconds",
         "read_failures",
         "read_seconds",
@@ -54,8 +56,9 @@ class ProcessorMetrics:
         "sessions_max",
         "sessions_total",
         "statements",
+        "tenants",
         "unheld_streams",
-        "usage",
+        "usages",
     )
 
     def __init__(self) -> None:
@@ -95,7 +98,10 @@ class ProcessorMetrics:
         self.unheld_streams = 0
         self.plan_hits = 0
         self.plan_misses = 0
-        self.usage = Usage()
+        self.plan_hits_before = 0  # of clusters that have been let go
+        self.plan_misses_before = 0
+        self.tenants = 0
+        self.usages = Usages()
         self.sample: Callable[[], None] = _nothing
         self.answer_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
         self.plan_seconds = metrics.Histogram(metrics.LATENCY_SECONDS)
@@ -188,14 +194,14 @@ class ProcessorMetrics:
             ("read", "From a read's start to its answer, hedges and waits included.", self.read_seconds),
         ):
             yield metrics.histogram(f"tausql_processor_{name}_seconds", text, seconds)
-        conflicts = self.conflicts + self.schema_conflicts
-        yield from self.usage.collect(conflicts, self.commit_seconds, self.answer_seconds.sum)
+        yield from self.usages.collect()
 
     def _looked_at(self) -> Iterator[metrics.Family]:
         gauge, counter = metrics.gauge, metrics.counter
         yield gauge("tausql_processor_sessions_max", "Sessions it takes at most.", self.sessions_max)
         activities: metrics.Labelled = {(name,): count for name, count in self.activities.items()}
         yield gauge("tausql_processor_sessions_by_state", "Sessions by what they do.", activities, ("state",))
+        yield gauge("tausql_processor_clusters", "Clusters it has something to do with at present.", self.tenants)
         yield gauge("tausql_processor_reads_in_flight", "Reads not answered yet.", self.reads_in_flight)
         yield gauge("tausql_processor_commits_in_flight", "Commits not answered yet.", self.commits_in_flight)
         yield gauge("tausql_processor_unheld_streams", "Streams without a holder it knows.", self.unheld_streams)

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from tausql.processor.buffer import WriteBuffer
+from tausql.processor.buffer import Version
 from tausql.processor.rows_elsewhere import values_of
+from tausql.protocol.keys import row_key_of
 from tausql.protocol.pushdown import compile_projection, compile_tests
 from tausql.protocol.rows import decode_stored
 from tausql.protocol.storage import Page, Scan
@@ -30,6 +31,12 @@ class Source(Protocol):
         ...
 
     def values(self, keys: list[bytes]) -> Awaitable[list[bytes | None]]: ...
+
+
+class OwnRows(Protocol):
+    """What has been written under a key, as far as a statement sees it."""
+
+    def visible(self, key: bytes, mark: int) -> Version | None: ...
 
 
 def rest_of(scan: Scan, page: Page, limit: int) -> Scan:
@@ -174,7 +181,7 @@ class FetchOverlay:
 
     __slots__ = ("_buffer", "_ended", "_left", "_mark", "_own", "_passes", "_project", "_reverse", "_source", "_stored")
 
-    def __init__(self, source: Source, scan: Scan, own: Own, buffer: WriteBuffer, mark: int) -> None:
+    def __init__(self, source: Source, scan: Scan, own: Own, buffer: OwnRows, mark: int) -> None:
         self._source = source
         self._buffer = buffer
         self._mark = mark
@@ -213,9 +220,10 @@ class FetchOverlay:
 
     async def _add_own(self, found: list[tuple[bytes, bytes, bytes]], boundary: bytes | None) -> None:
         missing: list[tuple[bytes, bytes]] = []
-        for entry, row_key in self._own.until(boundary):
-            if row_key is None:
+        for entry, written in self._own.until(boundary):
+            if written is None:
                 continue
+            row_key = row_key_of(written)
             own = self._buffer.visible(row_key, self._mark)
             if own is None:
                 missing.append((entry, row_key))

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from tausql.pgwire.startup_options import startup_options
 from tausql.processor.session_values import SessionValues
 from tausql.protocol.errors import Code, SqlError, not_supported
+from tausql.sql.catalogue.temporary import TEMPORARY_SCHEMA
 from tausql.sql.dialect import DSQL, Dialect
 from tausql.sql.engine import NOTHING_DISABLED
 from tausql.sql.parameter_list import SERVER_VERSION as SERVER_VERSION
@@ -90,6 +92,7 @@ class SessionParameters:
         "_reported",
         "_session",
         "_started",
+        "_temporary",
         "disabled",
         "durable_changed",
         "format",
@@ -116,6 +119,7 @@ class SessionParameters:
         self.durable_changed = False  # a transaction that set some has committed, since whoever carries them looked
         self.values = SessionValues(known.values, {"session_authorization": user})
         self.search_path: tuple[str, ...] = _DEFAULT_PATH
+        self._temporary = False  # pg_temp is looked at first
         self.disabled: frozenset[str] = NOTHING_DISABLED  # what the planner is not to use: "hashjoin"
         self.role: str | None = None
         self.statement_ms = self.idle_block_ms = self.idle_ms = 0
@@ -128,7 +132,7 @@ class SessionParameters:
         try:
             for name, value in parameters.items():
                 if name == "options":
-                    for option, text in _options(value):
+                    for option, text in startup_options(value):
                         self._start_one(option, text)
                 elif not name.startswith("_pq_."):
                     self._start_one(name, value)
@@ -298,6 +302,8 @@ class SessionParameters:
             return
         parameter = self._known.settable(name)
         text = parameter.checked(value, self._session.get(parameter.name, ""))
+        if parameter.name == "role" and text != "none":  # nothing here tells whether the user may be that one
+            raise not_settable(name)
         self._set(parameter.name, text)
         self._apply(parameter.name, text)
 
@@ -314,13 +320,21 @@ class SessionParameters:
         elif own == "IntervalStyle":
             self.format.interval_style = text
         elif own == "search_path":
-            self.search_path = _resolved_path(text)
+            self.search_path = self._path(_resolved_path(text))
         elif own == "role":
             self.role = None if text == "none" else text
         elif own.startswith(("enable_", "dsql.enable_")):
             self._allow(own.removeprefix("dsql.").removeprefix("enable_"), text == "on")
         elif self._known.lenient:
             self._apply_lenient(own, text)
+
+    def look_at_temporary(self) -> None:
+        """There are temporary tables: their schema comes first, unless the path has it elsewhere."""
+        self._temporary = True
+        self.search_path = self._path(self.search_path)
+
+    def _path(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        return (TEMPORARY_SCHEMA, *path) if self._temporary and TEMPORARY_SCHEMA not in path else (*path,)
 
     def _allow(self, kind: str, on: bool) -> None:
         """A kind of plan node. Plans already made are told by the path object they were made for: it is another now."""
@@ -350,41 +364,3 @@ def _resolved_path(text: str) -> tuple[str, ...]:
 
 
 _DEFAULT_PATH: Final = _resolved_path(_DSQL_KNOWN.defaults["search_path"])
-
-
-def _options(text: str) -> list[tuple[str, str]]:
-    """The settings within a startup packet's `options`: `-c name=value`, `-cname=value` and `--name=value`."""
-    words: list[str] = []
-    word = ""
-    escaped = False
-    for letter in text:
-        if escaped:
-            word += letter
-            escaped = False
-        elif letter == "\\":
-            escaped = True
-        elif letter.isspace():
-            if word:
-                words.append(word)
-            word = ""
-        else:
-            word += letter
-    if word:
-        words.append(word)
-    settings: list[tuple[str, str]] = []
-    at = 0
-    while at < len(words):
-        current = words[at]
-        if current == "-c" and at + 1 < len(words):
-            at += 1
-            current = words[at]
-        elif current.startswith(("--", "-c")):
-            current = current[2:]
-        else:
-            raise SqlError(Code.protocol_violation, f"invalid command-line argument for server process: {current}")
-        name, equals, value = current.partition("=")
-        if not equals:
-            raise SqlError(Code.syntax_error, f"-c {current} requires a value")
-        settings.append((name if name == "amzn-cluster-id" else name.replace("-", "_"), value))
-        at += 1
-    return settings

@@ -1,4 +1,4 @@
-"""What CALL can call: `sys.wait_for_job`."""
+"""What CALL can call: `sys.wait_for_job`, and in control's sessions `sys.remove_cluster_data`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 from tausql.processor.internal import InternalTransactions
 from tausql.processor.jobs import wait_for_job
+from tausql.processor.removal import remove_some
 from tausql.protocol.errors import Code, SqlError
 from tausql.runtime.host import Host
 from tausql.sql.engine import ResultColumn
 from tausql.sql.expressions.context import Context
 from tausql.sql.statements import Statement
-from tausql.sql.types.builtin import BOOL
+from tausql.sql.types.builtin import BOOL, INT8
 
 _CALL = re.compile(r"\s*call\s+(?P<name>[\w.\"]+)\s*\((?P<arguments>.*)\)\s*;?\s*", re.IGNORECASE | re.DOTALL)
 _TEXT = re.compile(
@@ -20,18 +21,30 @@ _TEXT = re.compile(
 )
 
 
-class SystemProcedures:
-    """`Procedures` of a processor."""
+_REMOVAL = "sys.remove_cluster_data"
 
-    def __init__(self, host: Host, internal: InternalTransactions) -> None:
+
+class SystemProcedures:
+    """`Procedures` of a cluster. `removal`: for sessions that may remove it."""
+
+    def __init__(self, host: Host, internal: InternalTransactions, removal: bool = False) -> None:
         self._host = host
         self._internal = internal
+        self._removal = removal
 
     def columns(self, statement: Statement) -> tuple[ResultColumn, ...]:
+        if self._removes(statement):
+            return (ResultColumn("removed", INT8, -1, 0, 0), ResultColumn("done", BOOL, -1, 0, 0))
         _argument(statement)
         return (ResultColumn("succeeded", BOOL, -1, 0, 0),)
 
+    def _removes(self, statement: Statement) -> bool:
+        call = _CALL.fullmatch(statement.text) if self._removal else None
+        return call is not None and call["name"].lower() == _REMOVAL and not call["arguments"].strip()
+
     async def call(self, statement: Statement, context: Context) -> list[list[Any]]:
+        if self._removes(statement):
+            return [list(await remove_some(self._internal))]
         argument = _argument(statement)
         if argument["parameter"] is None:
             job_id: str | None = argument["text"].replace("''", "'")

@@ -11,7 +11,8 @@ from tausql.sql.types import type_by_oid
 
 
 def restore_state(state: SessionState, restore: Restore) -> None:
-    """Settings, prepared statements, and the failed block it may be in. Raises SqlError for what is not known here."""
+    """Settings, prepared statements, what currval says, and the failed block it may be in. Raises SqlError for what is
+    not known here."""
     state.parameters.restore(restore.settings)
     for carried in restore.statements:
         statements = state.shared.plans.statements(carried.text)
@@ -19,6 +20,8 @@ def restore_state(state: SessionState, restore: Restore) -> None:
         state.prepared[prepared.name] = prepared
         if prepared.name:
             state.statement_characters += prepared.characters
+    if restore.sequences:
+        state.sequences().restore(restore.sequences)
     if restore.lost != Lost.nothing:
         state.block.restore(lost_with_processor() if restore.lost == Lost.untold else None)
 

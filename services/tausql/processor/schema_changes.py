@@ -8,6 +8,7 @@ from tausql.processor.execution import Executor, view_of
 from tausql.processor.reads import StaleSchemaError
 from tausql.processor.state import SessionState
 from tausql.protocol.errors import schema_changed
+from tausql.sql.catalogue.temporary import TEMPORARY_SCHEMA
 from tausql.sql.ddl import DdlResult, execute
 from tausql.sql.statements import Statement
 
@@ -21,6 +22,8 @@ async def change_schema(state: SessionState, executor: Executor, statement: Stat
     transaction = block.current()
     transaction.executed += 1
     transaction.check_age()
+    if block.extended and makes_temporary(statement, state.parameters.search_path):
+        state.begin_temporary()
     catalogue = state.shared.catalogue
     # A schema change is rare and relies on the whole schema: it is looked up afresh, not after the first failure.
     snapshot = await catalogue.renewed(transaction)
@@ -42,3 +45,10 @@ async def change_schema(state: SessionState, executor: Executor, statement: Stat
     if result.jobs_entered:
         block.jobs_entered()
     return result
+
+
+def makes_temporary(statement: Statement, path: tuple[str, ...]) -> bool:
+    """Whether it may be a temporary table that is made: TEMPORARY is said, or the schema of such tables."""
+    return statement.kind == "create_table" and (
+        bool(statement.options.get("temporary")) or path[:1] == (TEMPORARY_SCHEMA,)
+    )

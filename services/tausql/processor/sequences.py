@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from tausql.processor.catalogue import Catalogue
 from tausql.processor.internal import InternalTransaction, InternalTransactions
 from tausql.processor.reads import StaleSchemaError
-from tausql.processor.transaction import Versions
+from tausql.processor.transaction import Transaction, Versions
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.catalogue.objects import Role, Sequence
 from tausql.sql.catalogue.system import SEQUENCES, SequenceRow, decode_sequence, encode_row, system_keys
+from tausql.sql.catalogue.temporary import is_temporary
 from tausql.sql.privileges import held, permission_denied
 from tausql.sql.sequences import PendingCall, Taken, advanced, check_value, sequence_of
 
@@ -47,19 +48,22 @@ class SequenceStore:
         """setval. Raises 22003 for a value out of bounds."""
 
         async def step(inner: InternalTransaction) -> None:
-            sequence, key, _ = await _row(inner, oid)
+            sequence, key, row = await _row(inner, oid)
             check_value(sequence, value)
-            inner.transaction.update_row(SEQUENCES, key, encode_row(SequenceRow(value, called)), False)
+            changed = SequenceRow(value, called, row.settings + 1)
+            inner.transaction.update_row(SEQUENCES, key, encode_row(changed), False)
 
         await self._internal.run(step, ATTEMPTS_MAX, _relying_on(oid))
 
-    async def give_back(self, oid: int, first: int, last: int, increment: int) -> None:
-        """Values from `first` to `last` were taken and not used: they are there again, unless more were taken since."""
+    async def give_back(self, oid: int, first: int, last: int, increment: int, settings: int) -> None:
+        """Values from `first` to `last` were taken and not used: they are there again, unless more were taken since,
+        or the sequence has been set, be it to just this value."""
 
         async def step(inner: InternalTransaction) -> None:
             _, key, row = await _row(inner, oid)
-            if row == SequenceRow(last, True):
-                inner.transaction.update_row(SEQUENCES, key, encode_row(SequenceRow(first - increment, True)), False)
+            if row == SequenceRow(last, True, settings):
+                back = SequenceRow(first - increment, True, settings)
+                inner.transaction.update_row(SEQUENCES, key, encode_row(back), False)
 
         await self._internal.run(step, ATTEMPTS_MAX, _relying_on(oid))
 
@@ -94,12 +98,13 @@ async def _advance(inner: InternalTransaction, oid: int, count: int) -> Taken:
 class _Block:
     """Values in store for a session."""
 
-    __slots__ = ("increment", "left", "next", "small", "version")
+    __slots__ = ("increment", "left", "next", "settings", "small", "version")
 
     def __init__(self, taken: Taken, version: int, small: bool) -> None:
         self.next = taken.first
         self.left = taken.count
         self.increment = taken.increment
+        self.settings = taken.settings
         self.version = version
         self.small = small  # CACHE 1: what is left over goes back
 
@@ -144,9 +149,20 @@ class SessionSequences:
         value = block.next
         block.next += block.increment
         block.left -= 1
+        self._used(oid, value)
+        return value
+
+    def _used(self, oid: int, value: int) -> None:
+        """What currval says from here on, wherever the session is; lastval is of this transaction."""
         self._current[oid] = value
         self._last = oid
-        return value
+        carried = self._state.carried
+        if carried is not None:
+            carried.sequence_used(oid, value)
+
+    def restore(self, current: list[tuple[int, int]]) -> None:
+        """What the session has used on another processor. Its blocks stayed there: those values are lost."""
+        self._current.update(current)
 
     def set_done(self, oid: int, value: int, called: bool) -> bool:
         check_value(self._sequence(oid, "w"), value)
@@ -155,8 +171,7 @@ class SessionSequences:
         self._set = None
         self._blocks.pop(oid, None)
         if called:
-            self._current[oid] = value
-            self._last = oid
+            self._used(oid, value)
         return True
 
     def current(self, oid: int) -> int:
@@ -182,12 +197,21 @@ class SessionSequences:
         """What a statement waits for; `count` values if it is nextval."""
         oid = pending.oid
         if pending.value is not None:
-            await self._store.set(oid, pending.value, pending.called)
+            own = self._state.block.transaction
+            if own is not None and is_temporary(oid):
+                check_value(self._sequence(oid, ""), pending.value)
+                row = encode_row(SequenceRow(pending.value, pending.called))
+                key = system_keys(self._catalogue.cluster).sequence((oid,))
+                own.statement((), False).update_row(SEQUENCES, key, row, False)
+            else:
+                await self._store.set(oid, pending.value, pending.called)
             self._set = (oid, pending.value, pending.called)
             return
         sequence = self._sequence(oid, "")
         transaction = self._state.block.transaction
-        if transaction is not None and transaction.changes and transaction.catalogue is not None:
+        if transaction is not None and is_temporary(oid):
+            taken = await self._own(transaction, oid, count)
+        elif transaction is not None and transaction.changes and transaction.catalogue is not None:
             # It may have made the sequence itself, which nobody else can see yet: the value is taken within it, too.
             view = transaction.statement(((0, transaction.catalogue.version),), True)
             taken = await _advance(InternalTransaction(view, transaction.catalogue, 0), oid, min(count, TAKEN_MAX))
@@ -195,10 +219,16 @@ class SessionSequences:
             taken = await self._store.take(oid, min(count, TAKEN_MAX))
         self._blocks[oid] = _Block(taken, self._sequence(oid, "").version, sequence.cache == 1)
 
+    async def _own(self, transaction: Transaction, oid: int, count: int) -> Taken:
+        """Values of a temporary table's sequence, which is nobody else's."""
+        snapshot = await self._catalogue.of(transaction)
+        view = transaction.statement((), False)
+        return await _advance(InternalTransaction(view, snapshot, 0), oid, min(count, TAKEN_MAX))
+
     async def give_back(self) -> None:
         """What a statement has taken too much of sequences with CACHE 1."""
         for oid, block in list(self._blocks.items()):
-            if block.small and block.left:
+            if block.small and block.left and not is_temporary(oid):
                 left, block.left = block.left, 0
                 last = block.next + (left - 1) * block.increment
-                await self._store.give_back(oid, block.next, last, block.increment)
+                await self._store.give_back(oid, block.next, last, block.increment, block.settings)

@@ -7,25 +7,20 @@ from itertools import islice
 from typing import Any
 
 from tausql.processor.carrying import NoteOut
-from tausql.processor.catalogue import Catalogue
 from tausql.processor.commits import Commits
-from tausql.processor.demands import Demands
-from tausql.processor.faults import CommonFaults
-from tausql.processor.held_jobs import HeldJobs
-from tausql.processor.internal import InternalTransaction, InternalTransactions
-from tausql.processor.jobs import Jobs
+from tausql.processor.known_clusters import KnownClusters
 from tausql.processor.listener import Listener
+from tausql.processor.loading import Loading
 from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.placement import Placement
-from tausql.processor.procedures import SystemProcedures
 from tausql.processor.reads import Reads
 from tausql.processor.replicas import Replicas
 from tausql.processor.sessions import Sessions
 from tausql.processor.settings import ProcessorSettings
 from tausql.processor.snapshots import Snapshots
-from tausql.processor.state import Shared
-from tausql.processor.statistics import StatisticsKeeper
-from tausql.processor.transaction import Transactions
+from tausql.processor.tenant import Common
+from tausql.processor.tenants import Tenants
+from tausql.protocol.backup import LoadPairs
 from tausql.protocol.processor import ClientOut, Load, SessionIn, SessionStart, WatchLoad
 from tausql.rpc.interface import Network, Routes, Sink
 from tausql.runtime import logs
@@ -35,10 +30,8 @@ from tausql.runtime.host import Host
 from tausql.runtime.process import Process
 from tausql.runtime.tls import Tls
 from tausql.sql.catalogue.views import CatalogueViews
-from tausql.sql.plans import PlanCache
 from tausql.sql.system import SystemRelations
 
-WARM_RETRY_SECONDS = 0.2
 STATUS_RANGES_MAX = 200
 
 log = logs.get("processor")
@@ -66,7 +59,6 @@ class ProcessorService:
         self._tls = tls
         self.metrics = ProcessorMetrics()
         self.metrics.sample = self._sample
-        self.metrics.usage.cluster = settings.cluster
         self._host = host
         self._settings = settings
         self._session_address = settings.session_listen or session_address
@@ -84,38 +76,33 @@ class ProcessorService:
             settings.holder_seconds,
             settings.outcome_seconds,
         )
-        transactions = Transactions(host, snapshots, self.reads, commits)
-        self.catalogue = Catalogue(settings.cluster, self.metrics)
-        dialect = settings.sql_dialect
-        self.plans = PlanCache(settings.plans_max, dialect)
-        self.internal = InternalTransactions(host, transactions, self.catalogue)
-        self.statistics = StatisticsKeeper(host, self.internal, self.catalogue, transactions, self._jobs_entered)
-        self._shared = Shared(
-            host,
-            transactions,
-            self.catalogue,
-            self.plans,
-            system if system is not None else CatalogueViews(),
-            SystemProcedures(host, self.internal),
-            self.metrics,
-            self._jobs_entered,
-            self.internal,
-            self.statistics,
-        )
+        relations = system if system is not None else CatalogueViews()
+        self.tenants = Tenants(Common(host, snapshots, self.reads, commits, self.metrics, settings, relations))
         self.sessions = Sessions(
-            self._shared, index, settings.sessions_max, settings.session_seconds_max, self._changed
+            host,
+            self.tenants,
+            self.metrics,
+            index,
+            settings.sessions_max,
+            settings.session_seconds_max,
+            self._changed,
         )
-        held = HeldJobs(self.internal) if dialect.testing else None
-        self.jobs = Jobs(host, self.internal, host.name, self.metrics, held)
-        if held is not None:
-            common = CommonFaults(settings.fail_commits_share, settings.fail_commits_with, host.random.random)
-            self._shared.demands = Demands(held, self.jobs.poke, common)
+        self.clusters = KnownClusters(
+            host,
+            network,
+            fleet,
+            self.tenants.first.transactions,
+            self.tenants.numbers,
+            self.tenants.told,
+            self._cluster_gone,
+            self.tenants.look_at,
+        )
         self._watchers: list[Sink] = []
         self._load_scheduled = False
         self._listener = Listener()
-        self._stopped = False
         self._emptied: asyncio.Event | None = None
-        network.serve("processor", Routes(streams={WatchLoad: self._watch_load}))
+        loading = Loading(self.tenants.internal)
+        network.serve("processor", Routes(calls={LoadPairs: loading.load}, streams={WatchLoad: self._watch_load}))
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -123,7 +110,8 @@ class ProcessorService:
         """Everything of `start` that needs no event loop."""
         self.placement.start()
         self.replicas.start()
-        self._warm()
+        self.tenants.start()
+        self.clusters.start()
 
     async def start(self) -> None:
         """Listen for sessions, if there is an address to listen at. Raises OSError."""
@@ -145,9 +133,8 @@ class ProcessorService:
                 log.warning("sessions left at the end of the drain", sessions=len(self.sessions))
 
     def stop(self) -> None:
-        self._stopped = True
-        self.jobs.stop()
-        self.statistics.stop()
+        self.clusters.stop()
+        self.tenants.stop()
         self._listener.close()
         self.sessions.stop()
         self.placement.stop()
@@ -162,7 +149,7 @@ class ProcessorService:
             return False, "draining"
         if not self._host.clock.ready:
             return False, "the clock is not certain enough"
-        if self.catalogue.shared is None:
+        if self.tenants.first.catalogue.shared is None:
             return False, "the catalogue has not been read yet"
         if not self.placement.holders:
             return False, "no adjudicator holds a stream"
@@ -170,9 +157,12 @@ class ProcessorService:
 
     def status(self) -> dict[str, Any]:
         metrics = self.metrics
-        shared = self.catalogue.shared
+        shared = self.tenants.first.catalogue.shared
+        hits, misses = self.tenants.plan_counts()
         return {
+            "clusters": len(self.tenants),
             "sessions": len(self.sessions),
+            "system_sessions": self.tenants.system_sessions(),
             "sessions_max": self._settings.sessions_max,
             "draining": self.sessions.draining,
             "session_address": self._listener.address,
@@ -182,8 +172,8 @@ class ProcessorService:
             "reads_in_flight": self.reads.in_flight,
             "schema_version": shared.version if shared is not None else None,
             "tables": len(shared.tables) if shared is not None else None,
-            "plan_hits": self.plans.hits,
-            "plan_misses": self.plans.misses,
+            "plan_hits": hits,
+            "plan_misses": misses,
             "holders": {
                 str(stream): {"adjudicator": holder.name, "epoch": holder.epoch[0]}
                 for stream, holder in self.placement.holders.items()
@@ -206,8 +196,9 @@ class ProcessorService:
         metrics.reads_in_flight = self.reads.in_flight
         metrics.commits_in_flight = self._commits.in_flight
         metrics.unheld_streams = len(self.placement.owners.registered - self.placement.holders.keys())
-        metrics.plan_hits, metrics.plan_misses = self.plans.hits, self.plans.misses
-        metrics.usage.regions = len({member.region or fleet.region for member in fleet.storage})
+        metrics.plan_hits, metrics.plan_misses = self.tenants.plan_counts()
+        metrics.tenants = len(self.tenants)
+        metrics.usages.regions = len({member.region or fleet.region for member in fleet.storage})
 
     # --- sessions ------------------------------------------------------------------------------------------------
 
@@ -222,27 +213,11 @@ class ProcessorService:
     def cancel(self, process_id: int, secret: int) -> bool:
         return self.sessions.cancel(process_id, secret)
 
-    # --- jobs ----------------------------------------------------------------------------------------------------
-
-    def _jobs_entered(self) -> None:
-        """A transaction of one of our sessions that entered background jobs has committed."""
-        self._host.soon(self.jobs.poke)
-
     # --- within --------------------------------------------------------------------------------------------------
 
-    def _warm(self) -> None:
-        """Read the catalogue before the first statement needs it."""
-        if self._stopped or self.catalogue.shared is not None:
-            return
-        self.internal.begin(_nothing, self._warmed)
-
-    def _warmed(self, value: object, error: Exception | None) -> None:
-        if error is not None and not self._stopped:
-            log.info("the catalogue cannot be read yet", why=str(error))
-            self._host.later(WARM_RETRY_SECONDS, self._warm)
-        elif not self._stopped:
-            self.jobs.start()
-            self.statistics.start()
+    def _cluster_gone(self, cluster: int) -> None:
+        self.sessions.end_cluster(cluster)
+        self.tenants.gone(cluster)
 
     def _watch_load(self, request: WatchLoad, sink: Sink) -> None:
         self._watchers.append(sink)
@@ -268,10 +243,6 @@ class ProcessorService:
         load = self._load()
         for sink in self._watchers:
             sink.push(load)
-
-
-async def _nothing(internal: InternalTransaction) -> None:
-    """The catalogue is read on the way here."""
 
 
 def build(process: Process) -> ProcessorService:

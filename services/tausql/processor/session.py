@@ -13,6 +13,7 @@ from typing import Any
 
 from tausql.pgwire import backend
 from tausql.pgwire.reader import FrontendReader
+from tausql.processor.admission import ADMIN, Admission
 from tausql.processor.carrying import ENDED, Carried, NoteOut, note_bytes
 from tausql.processor.conversation import Conversation
 from tausql.processor.output import ClientGone
@@ -25,7 +26,6 @@ from tausql.protocol.processor import CarriedStatement, ClientOut, Resolved, Res
 from tausql.runtime import logs
 from tausql.runtime.host import Timer
 
-ADMIN = "admin"
 QUEUE_BYTES_MAX = 1 << 20
 ACTIVITIES = ("active", "idle", "idle in transaction", "idle in transaction (aborted)")
 
@@ -40,6 +40,7 @@ class Session(Conversation):
     """
 
     __slots__ = (
+        "_awaits_turn",
         "_began",
         "_idle",
         "_leaving",
@@ -69,6 +70,7 @@ class Session(Conversation):
         self._on_end = on_end
         self._reader = FrontendReader()
         self._queued_bytes = 0
+        self._awaits_turn = False  # its work is to begin when it is the cluster's turn
         self._paused = False
         self._leaving: SqlError | None = None  # say this and hang up as soon as no transaction is open
         self._idle: Timer | None = None  # until an idle session has been idle for too long
@@ -84,6 +86,8 @@ class Session(Conversation):
         """The first bytes: parameters, the cancel key, ready; or why the session cannot be."""
         state = self.state
         output = state.output
+        if start.mapped and start.user != ADMIN:
+            state.block.admission = Admission(self._shared.catalogue, start.user, start.mapped)
         try:
             state.parameters.start(start.parameters)
             if start.restore is not None:
@@ -99,24 +103,18 @@ class Session(Conversation):
                 self._resolve(restore.question), lambda value, error: self._resolved(restore, value, error)
             )
             return
-        if restore is None and start.user != ADMIN:  # admin can always log in
-            self._driver.run(self._admission(start.user), self._admitted)
+        statements = [] if restore is None else restore.statements
+        if start.user != ADMIN and (restore is None or start.mapped):  # admin can always log in
+            admission = state.block.admission or Admission(self._shared.catalogue, start.user, "")
+            self._driver.run(self._admit(admission), lambda _, error: self._admitted(statements, error))
             return
-        self._greet([] if restore is None else restore.statements)
+        self._greet(statements)
 
-    async def _admission(self, user: str) -> SqlError | None:
-        """Why a role may not log in, by the catalogue as it is now."""
-        transaction = Transaction(self._shared.transactions, False)
-        role = (await self._shared.catalogue.renewed(transaction)).objects.roles.get(user)
-        if role is None:
-            refused = f'role "{user}" does not exist'
-        elif not role.login:
-            refused = f'role "{user}" is not permitted to log in'
-        else:
-            return None
-        return SqlError(Code.invalid_authorization_specification, refused, severity="FATAL")
+    async def _admit(self, admission: Admission) -> None:
+        """By the catalogue as it is now. Raises SqlError FATAL."""
+        admission.admit(await self._shared.catalogue.renewed(Transaction(self._shared.transactions, False)))
 
-    def _admitted(self, refusal: SqlError | None, error: Exception | None) -> None:
+    def _admitted(self, statements: list[CarriedStatement], error: Exception | None) -> None:
         if self._ended or self.state.output.closed or isinstance(error, ClientGone):
             self._end(hang_up=False)
             return
@@ -124,12 +122,11 @@ class Session(Conversation):
             log.error("a role cannot be looked up", session=self.process_id, error=error)
             self._end(hang_up=True)
             return
-        found = error if isinstance(error, SqlError) else refusal
-        if found is not None:
-            self.state.output.add(backend.error_response(found))
+        if error is not None:
+            self.state.output.add(backend.error_response(error))
             self._end(hang_up=True)
             return
-        self._greet([])
+        self._greet(statements)
         if self._queue:  # a client that did not wait for it
             self._began = self._shared.host.monotonic()
             self._driver.run(self._work(), self._worked)
@@ -150,7 +147,8 @@ class Session(Conversation):
     async def _resolve(self, question: Outcome) -> Resolved:
         """What became of the commit that was under way on the other processor."""
         try:
-            await self._shared.transactions.commits.resolve(question)
+            transactions = self._shared.transactions
+            await transactions.commits.resolve(question, transactions.usage)
         except SqlError as error:
             return Resolved(False, backend.error_response(error), error.sqlstate)
         return Resolved(True)
@@ -194,12 +192,22 @@ class Session(Conversation):
         if self._input is not None:
             waiting, self._input = self._input, None
             waiting.resolve(None)
-        elif not self._driver.running:
+        elif not self._driver.running and not self._awaits_turn:
+            share = self._shared.share
             self._began = self._shared.host.monotonic()
-            self._driver.run(self._work(), self._worked)
+            if share.may_run():
+                self._driver.run(self._work(), self._worked)
+            else:
+                self._awaits_turn = True
+                share.wait(self._take_turn)
         if self._queued_bytes > QUEUE_BYTES_MAX and queue and not self._paused and not self._ended:
             self._paused = True
             self._out.pause_reading()
+
+    def _take_turn(self) -> None:
+        self._awaits_turn = False
+        if not self._ended and not self._driver.running and self._queue is not None:
+            self._driver.run(self._work(), self._worked)
 
     def lost(self) -> None:
         """The client is gone. A commit that is under way goes on: its outcome is not the client's to undo."""
@@ -242,7 +250,7 @@ class Session(Conversation):
     def leave(self, farewell: SqlError) -> None:
         """End with `farewell` (FATAL) as soon as no transaction is open; at once if it is idle."""
         self._leaving = farewell
-        if not self._driver.running:
+        if not self._driver.running and not self._awaits_turn:
             self._leave_if_idle()
 
     def stop(self, farewell: SqlError) -> None:
@@ -260,7 +268,7 @@ class Session(Conversation):
     @property
     def idle(self) -> bool:
         """Nothing runs and no transaction block is open."""
-        return not self._driver.running and not self.state.block.in_block
+        return not self._driver.running and not self._awaits_turn and not self.state.block.in_block
 
     @property
     def activity(self) -> str:
@@ -272,7 +280,9 @@ class Session(Conversation):
 
     def _worked(self, value: Any, error: Exception | None) -> None:
         shared = self._shared
-        shared.metrics.answer_seconds.observe(shared.host.monotonic() - self._began)
+        seconds = shared.host.monotonic() - self._began
+        shared.metrics.answer_seconds.observe(seconds)
+        shared.transactions.usage.seconds += seconds
         if error is not None:
             log.error("a session's work ended with an error", session=self.process_id, error=error)
             self._end(hang_up=True)

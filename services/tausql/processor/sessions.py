@@ -9,12 +9,15 @@ from tausql.pgwire import backend
 from tausql.processor.ages import Ages
 from tausql.processor.carrying import NoteOut
 from tausql.processor.commits import TRANSACTION_SECONDS_MAX
+from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.session import ACTIVITIES, Session
-from tausql.processor.state import Shared
+from tausql.processor.tenants import Tenants
 from tausql.protocol.errors import Code, SqlError
 from tausql.protocol.processor import PROCESSOR_SHIFT, ClientOut, SessionIn, SessionStart
+from tausql.runtime.host import Host
 
 NUMBERS = 1 << PROCESSOR_SHIFT
+TOO_MANY = "Unable to accept connection, too many open connections."
 
 
 class NoSession:
@@ -37,19 +40,23 @@ class Sessions:
 
     def __init__(
         self,
-        shared: Shared,
+        host: Host,
+        tenants: Tenants,
+        metrics: ProcessorMetrics,
         index: int,
         sessions_max: int,
         seconds_max: float,
         on_change: Callable[[], None],
     ) -> None:
-        self._shared = shared
+        self._host = host
+        self._tenants = tenants
+        self._metrics = metrics
         self._index = index
         self._sessions_max = sessions_max
         self._seconds_max = seconds_max
         self._on_change = on_change
         self._sessions: dict[tuple[int, int], Session] = {}  # by cancel key
-        self._ages: Ages[Session] = Ages(shared.host)
+        self._ages: Ages[Session] = Ages(host)
         self._when_ended = self._ended  # one bound method for all sessions, and another
         self._when_expired = self._expire
         self._number = 0
@@ -69,18 +76,21 @@ class Sessions:
         if self.draining:
             return _refused(out, Code.cannot_connect_now, "the database system is shutting down")
         if len(self._sessions) >= self._sessions_max:
-            return _refused(out, Code.too_many_connections, "Unable to accept connection, too many open connections.")
-        shared = self._shared
+            return _refused(out, Code.too_many_connections, TOO_MANY)
         restore = start.restore
         key = self._next_key() if restore is None else (restore.process_id, restore.secret)
         if key in self._sessions:
             return _refused(out, Code.cannot_connect_now, "the session is still here")
+        shared = self._tenants.of(start.cluster, start.switches)
+        if shared is None:
+            return _refused(out, Code.too_many_connections, TOO_MANY)
+        shared.tenant.entered()
         session = Session(shared, start, out, *key, self._when_ended, notes)
         self._sessions[key] = session
         seconds = self._seconds_max - (restore.age_seconds if restore is not None else 0.0)
         session.due = self._ages.put(session, max(seconds, 0.0), self._when_expired)
-        shared.metrics.sessions += 1
-        shared.metrics.sessions_total += 1
+        self._metrics.sessions += 1
+        self._metrics.sessions_total += 1
         session.greet(start)
         self._on_change()
         return session
@@ -99,6 +109,13 @@ class Sessions:
         for session in list(self._sessions.values()):
             session.move_away(_shutdown())
 
+    def end_cluster(self, cluster: int) -> None:
+        """It is being deleted: its clients' sessions end now. Control's own, which removes it, goes on."""
+        for session in list(self._sessions.values()):
+            shared = session.state.shared
+            if shared.tenant.number == cluster and not shared.removal:
+                session.stop(_shutdown())
+
     def stop(self) -> None:
         """No session is left after this, but for those whose commit is under way."""
         self.draining = True
@@ -116,7 +133,7 @@ class Sessions:
         first = self._index << PROCESSOR_SHIFT
         while True:
             self._number = self._number % (NUMBERS - 1) + 1
-            key = (first | self._number, self._shared.host.random.getrandbits(32))
+            key = (first | self._number, self._host.random.getrandbits(32))
             if key not in self._sessions:
                 return key
 
@@ -124,7 +141,8 @@ class Sessions:
         key = (session.process_id, session.secret)
         if self._sessions.pop(key, None) is not None:
             self._ages.remove(session, session.due)
-            self._shared.metrics.sessions -= 1
+            session.state.shared.tenant.left()
+            self._metrics.sessions -= 1
             self._on_change()
 
 

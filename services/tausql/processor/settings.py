@@ -16,7 +16,20 @@ class ProcessorSettings(ServiceSettings):
     model_config = settings_for("PROCESSOR")
 
     cluster: int = Field(
-        default=1, ge=1, lt=1 << 32, description="The cluster whose sessions this processor runs: a key prefix."
+        default=1,
+        ge=1,
+        lt=1 << 32,
+        description="The cluster that is there from the start and stays: the fleet's first. Others come with their "
+        "first session.",
+    )
+    tenants_max: int = Field(
+        default=2_000,
+        ge=2,
+        description="Clusters at a time; one without a session goes when another needs its place. An idle one costs "
+        "less than 100 KB.",
+    )
+    tenant_seconds: float = Field(
+        default=300.0, gt=0, description="A cluster without sessions and jobs is forgotten after so long."
     )
     session_listen: str = Field(
         default="",
@@ -52,7 +65,7 @@ class ProcessorSettings(ServiceSettings):
     outcome_seconds: float = Field(
         default=30.0, gt=0, description="How long past a commit's deadline its outcome is asked for before 40003."
     )
-    plans_max: int = Field(default=2_000, ge=1, description="Plans kept; one is some 10 KB.")
+    plans_max: int = Field(default=2_000, ge=1, description="Plans kept, of all clusters together; one is some 10 KB.")
     load_seconds: float = Field(default=0.1, gt=0, description="Frontends hear of a changed load at most this often.")
     drain_seconds: float = Field(
         default=8.0, ge=0, description="How long open transactions may go on once the process is told to stop."
@@ -63,7 +76,7 @@ class ProcessorSettings(ServiceSettings):
     extensions: bool = Field(
         default=False,
         description="What PostgreSQL has and Aurora DSQL has not: SAVEPOINT, TRUNCATE, CREATE TABLE AS and the like. "
-        "The same for all processors of a cluster, as the two below.",
+        "For all clusters, the same in all processors, as the two below; control can switch them on for a cluster.",
     )
     lenient: bool = Field(
         default=False,

@@ -53,7 +53,7 @@ class SimpleProtocol:
         state = self._state
         block = state.block
         transaction = block.transaction
-        if block.failed or (transaction is not None and transaction.changes):
+        if block.failed or block.temporary is not None or (transaction is not None and transaction.changes):
             return None
         shared = state.shared
         snapshot = shared.catalogue.at_hand(transaction)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tausql.pgwire import backend
 from tausql.pgwire.messages import FrontendMessage
 from tausql.processor.block import Block
 from tausql.processor.carrying import Carried
-from tausql.processor.catalogue import Catalogue
 from tausql.processor.demands import Demands
 from tausql.processor.faults import Faults
-from tausql.processor.internal import InternalTransactions
 from tausql.processor.metrics import ProcessorMetrics
 from tausql.processor.output import ClientGone, Output
 from tausql.processor.parameters import Known, SessionParameters
 from tausql.processor.portals import Portal, PreparedStatement
 from tausql.processor.reg_names import RegNames
-from tausql.processor.sequences import SequenceStore, SessionSequences
-from tausql.processor.statistics import StatisticsKeeper
-from tausql.processor.transaction import EPOCH_2000_MICROS, Transactions
+from tausql.processor.sequences import SessionSequences
+from tausql.processor.temporary import IMMOVABLE, TemporaryTables
+from tausql.processor.transaction import EPOCH_2000_MICROS
 from tausql.protocol.errors import Code, SqlError
 from tausql.protocol.processor import ClientOut
 from tausql.runtime.host import Host
@@ -30,6 +28,9 @@ from tausql.sql.expressions.context import Context, SessionFacts
 from tausql.sql.plans import PlanCache
 from tausql.sql.statements import Statement
 from tausql.sql.system import SystemRelations
+
+if TYPE_CHECKING:
+    from tausql.processor.tenant import Tenant
 
 STATEMENTS_MAX = 10_000  # prepared statements of one session
 STATEMENT_CHARACTERS_MAX = 16 * 1024 * 1024  # of all its named ones together
@@ -50,7 +51,7 @@ class Procedures(Protocol):
 
 
 class Shared:
-    """What sessions stand on: one of each a processor."""
+    """What the sessions of one cluster stand on that have the same switches."""
 
     __slots__ = (
         "catalogue",
@@ -64,41 +65,46 @@ class Shared:
         "procedures",
         "random",
         "random_bytes",
+        "removal",
         "sequences",
+        "share",
         "statistics",
         "system",
+        "tenant",
         "transactions",
     )
 
     def __init__(
         self,
+        tenant: Tenant,
         host: Host,
-        transactions: Transactions,
-        catalogue: Catalogue,
+        metrics: ProcessorMetrics,
         plans: PlanCache,
+        known: Known,
         system: SystemRelations | None,
         procedures: Procedures | None,
-        metrics: ProcessorMetrics,
-        on_jobs: Callable[[], None],
-        internal: InternalTransactions,
-        statistics: StatisticsKeeper,
+        removal: bool = False,
     ) -> None:
+        self.tenant = tenant
+        self.share = tenant.share  # of the processor's time
+        self.removal = removal  # control's, which removes the cluster
         self.host = host
-        self.statistics = statistics
-        self.sequences = SequenceStore(internal)
+        self.statistics = tenant.statistics
+        self.sequences = tenant.sequences
+        transactions = tenant.transactions
         latest = transactions.snapshots.latest
         self.clock: Callable[[], int] = lambda: latest() - EPOCH_2000_MICROS
         self.random: Callable[[], float] = host.random.random
         self.random_bytes: Callable[[int], bytes] = host.random.randbytes
         self.procedures = procedures
         self.transactions = transactions
-        self.catalogue = catalogue
+        self.catalogue = tenant.catalogue
         self.plans = plans
-        self.known = Known(plans.dialect)
+        self.known = known
         self.demands: Demands | None = None  # where things go wrong on demand
         self.system = system
         self.metrics = metrics
-        self.on_jobs = on_jobs
+        self.on_jobs: Callable[[], None] = tenant.jobs_entered
 
 
 class SessionState:
@@ -162,6 +168,8 @@ class SessionState:
         names = RegNames(shared.catalogue, self.block, self.parameters)
         self.parameters.format.resolve_reg = names.resolve
         self.parameters.format.name_reg = names.name
+        self.parameters.format.enum_order = names.order
+        self.parameters.format.enum_label = names.label
 
     def let_go(self) -> None:
         """Nothing of the session runs any more: cut the circles its parts know each other in."""
@@ -170,6 +178,7 @@ class SessionState:
         self.block.let_go()
         format = self.parameters.format
         format.resolve_reg = format.name_reg = None
+        format.enum_order = format.enum_label = None
 
     def sequences(self) -> SessionSequences:
         """What the session knows of sequences: most sessions never ask."""
@@ -203,8 +212,9 @@ class SessionState:
         if name.lower() == "role" and isinstance(value, str) and value.lower() != "none":
             catalogue = self.shared.catalogue
             snapshot = catalogue.at_hand(self.block.transaction) or catalogue.shared
-            if snapshot is not None:
-                check_role(snapshot.objects, self.user, value)
+            if snapshot is None:  # a moment after the cluster's first session came: who may be whom is not known yet
+                raise SqlError(Code.cannot_connect_now, "the catalogue has not been read yet")
+            check_role(snapshot.objects, self.user, value)
         parameters.set(name, value, local, listed)
 
     def set_config(self, name: str, value: str | None, local: bool) -> str:
@@ -212,6 +222,16 @@ class SessionState:
         self.block.current()
         self.set_parameter(name, value, local, listed=True)
         return self.parameters.show(name)[1]
+
+    def begin_temporary(self) -> None:
+        """The session makes its first temporary table: from now on it sees the schema through its own."""
+        block = self.block
+        if block.temporary is None:
+            block.temporary = TemporaryTables(self.shared.catalogue.cluster, self.shared.plans.dialect)
+            block.current().temporary = block.temporary
+            self.parameters.look_at_temporary()
+            if self.carried is not None:
+                self.carried.stay(IMMOVABLE)
 
     def notice(self, notice: SqlError) -> None:
         if self.parameters.wants(notice.severity):

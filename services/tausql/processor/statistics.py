@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from tausql.processor.catalogue import Catalogue
-from tausql.processor.coroutines import start, turn
+from tausql.processor.coroutines import start
+from tausql.processor.fairness import Share
 from tausql.processor.internal import InternalTransaction, InternalTransactions
 from tausql.processor.transaction import Transactions, Versions
 from tausql.runtime import logs
@@ -30,7 +31,7 @@ log = logs.get("processor.statistics")
 
 
 class StatisticsKeeper:
-    """One of each processor. `jobs_entered` is called when there is work for the jobs."""
+    """Of one cluster. `jobs_entered` is called when there is work for the jobs."""
 
     def __init__(
         self,
@@ -39,13 +40,15 @@ class StatisticsKeeper:
         catalogue: Catalogue,
         transactions: Transactions,
         jobs_entered: Callable[[], None],
+        share: Share,
     ) -> None:
+        self._share = share
         self._jobs_entered = jobs_entered
         self._host = host
         self._internal = internal
         self._catalogue = catalogue
         self._written = transactions.written
-        self._looking = False
+        self.looking = False
         self._stopped = False
 
     def start(self) -> None:
@@ -58,16 +61,16 @@ class StatisticsKeeper:
 
     def look(self) -> None:
         """There may be something new, or a table that is due."""
-        if not self._looking and not self._stopped:
-            self._looking = True
-            start(self._look(), self._looked)
+        if not self.looking and not self._stopped:
+            self.looking = True
+            start(self._look(), self._looked, self._share)
 
     def _again(self) -> None:
         if not self._stopped:
             self.start()
 
     def _looked(self, value: object, error: Exception | None) -> None:
-        self._looking = False
+        self.looking = False
         if error is not None and not self._stopped:
             log.info("a look at the statistics failed", why=str(error))
 
@@ -89,8 +92,7 @@ class StatisticsKeeper:
 
     async def analyze(self, oid: int, attnums: Sequence[int]) -> None:
         """ANALYZE of one table; `attnums`: of these columns only, () = all. Raises SqlError."""
-        pause = partial(turn, self._host)
-        await self._internal.run(partial(_analyze, oid, attnums, pause), relies_on=partial(_on_table, oid))
+        await self._internal.run(partial(_analyze, oid, attnums, self._share.turn), relies_on=partial(_on_table, oid))
         self._written.pop(oid, None)
 
     def _due(self) -> list[int]:

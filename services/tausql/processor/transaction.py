@@ -11,7 +11,7 @@ adjudicator only knows what changed *after* tau_start), so its versions are chec
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tausql.processor.buffer import Tables, WriteBuffer
 from tausql.processor.commits import TRANSACTION_SECONDS_MAX, Announce, Commits
@@ -22,15 +22,20 @@ from tausql.processor.partial_totals import OwnTotals, StoredTotals, as_rows
 from tausql.processor.reads import Reads, StaleSchemaError, too_old
 from tausql.processor.rows_elsewhere import are_lacking, completed
 from tausql.processor.snapshots import Snapshots
-from tausql.processor.usage import ROW_BYTES_MIN, size_of
-from tausql.protocol.errors import schema_changed
+from tausql.processor.usage import ROW_BYTES_MIN, Usage, size_of
+from tausql.protocol.errors import Code, SqlError, schema_changed
 from tausql.protocol.storage import Page, Read, Rows, Scan, SchemaVersions
 from tausql.protocol.tau import micros_of
 from tausql.protocol.totals import Aggregation
 from tausql.runtime.host import Host
 from tausql.sql.access import Scanner
 from tausql.sql.catalogue.descriptors import GLOBAL_RELATION, Snapshot
+from tausql.sql.catalogue.temporary import is_temporary
 from tausql.sql.execution.referential import Deferred
+
+if TYPE_CHECKING:
+    from tausql.processor.temporary import TemporaryMark, TemporaryTables
+    from tausql.sql.catalogue.temporary import Temporaries
 
 EPOCH_2000_MICROS = 946_684_800_000_000  # of PostgreSQL's timestamps, since the Unix epoch
 
@@ -38,15 +43,17 @@ Versions = tuple[tuple[int, int], ...]  # (relation, version) pairs a plan was m
 
 
 class Transactions:
-    """What transactions are made of: shared by all sessions of a processor."""
+    """What the transactions of one cluster are made of."""
 
-    __slots__ = ("commits", "host", "reads", "snapshots", "written")
+    __slots__ = ("commits", "full", "host", "reads", "snapshots", "usage", "written")
 
-    def __init__(self, host: Host, snapshots: Snapshots, reads: Reads, commits: Commits) -> None:
+    def __init__(self, host: Host, snapshots: Snapshots, reads: Reads, commits: Commits, usage: Usage) -> None:
         self.host = host
         self.snapshots = snapshots
         self.reads = reads
         self.commits = commits
+        self.usage = usage
+        self.full = False  # it keeps more than it may
         self.written: dict[int, int] = {}  # table -> rows changed here since it was last analysed
 
 
@@ -62,6 +69,12 @@ class TransactionMark(NamedTuple):
     dml: int
     catalogue: Snapshot | None
     deferred: Deferred | None
+    temporary: TemporaryMark | None = None
+
+
+def of_others(versions: Versions) -> Versions:
+    """Without those of the session's temporary tables, which nobody else knows."""
+    return tuple([each for each in versions if not is_temporary(each[0])])
 
 
 class Transaction:
@@ -88,6 +101,7 @@ class Transaction:
         "started_us",
         "tau_commit",
         "tau_start",
+        "temporary",
     )
 
     def __init__(self, parts: Transactions, block: bool, read_only: bool = False) -> None:
@@ -111,6 +125,7 @@ class Transaction:
         self.read_bytes = 0  # what storage has sent
         self.deferred: Deferred | None = None  # constraints to be checked before the commit
         self.catalogue: Snapshot | None = None  # pinned where the shared one does not fit tau_start
+        self.temporary: TemporaryTables | None = None  # the session's, once it has made one
 
     def take_snapshot(self) -> int:
         """tau_start; fixed by the first call."""
@@ -129,7 +144,7 @@ class Transaction:
     def check_age(self) -> None:
         """Raises SqlError 54000 once the transaction is older than it may get."""
         if self._expires and self._parts.host.monotonic() > self._expires:
-            self._parts.reads.metrics.usage.query_timeouts += 1
+            self._parts.usage.query_timeouts += 1
             raise too_old()
 
     def seconds_left(self) -> float:
@@ -139,6 +154,8 @@ class Transaction:
     def statement(self, versions: Versions, writes: bool) -> StatementView:
         """The view of the next statement. `versions`: what its plan relies on."""
         self.number += 1
+        if self.temporary is not None:
+            versions = of_others(versions)
         if versions:
             self._used.add(versions)
             if writes:
@@ -146,10 +163,14 @@ class Transaction:
         buffer = self.buffer
         if buffer is not None:
             buffer.oldest_mark = min(self.open_marks) if self.open_marks else self.number
+        if self.temporary is not None:
+            return self.temporary.view(self, versions, self.number)
         return StatementView(self, versions, self.number)
 
     def forget(self, versions: Versions) -> None:
         """A plan turned out to be stale before it changed anything: the transaction does not rely on it."""
+        if self.temporary is not None:
+            versions = of_others(versions)
         self._used.discard(versions)
         self._unverified.discard(versions)
 
@@ -188,6 +209,7 @@ class Transaction:
             self.dml,
             self.catalogue,
             None if self.deferred is None else self.deferred.copy(),
+            None if self.temporary is None else self.temporary.mark(),
         )
 
     def back_to(self, mark: TransactionMark) -> None:
@@ -199,6 +221,8 @@ class Transaction:
         self._used, self._unverified, self.changes = set(mark.used), set(mark.unverified), set(mark.changes)
         self.ddl, self.dml, self.catalogue = mark.ddl, mark.dml, mark.catalogue
         self.deferred = None if mark.deferred is None else mark.deferred.copy()
+        if self.temporary is not None:
+            self.temporary.back_to(mark.temporary or self.temporary.before)
 
     def deferred_constraints(self) -> Deferred:
         if self.deferred is None:
@@ -236,8 +260,9 @@ class Transaction:
         if self.changes:
             self.changes.add(GLOBAL_RELATION)
             schema |= self.changes
-        self.tau_commit = await self._parts.commits.commit(tau_start, buffer, schema, self.changes, announce)
-        written, changed = self._parts.written, buffer.row_relations
+        parts = self._parts
+        self.tau_commit = await parts.commits.commit(tau_start, buffer, schema, self.changes, parts.usage, announce)
+        written, changed = parts.written, buffer.row_relations
         for relation in changed:
             written[relation] = written.get(relation, 0) + buffer.rows // len(changed)
 
@@ -285,6 +310,9 @@ class StatementView:
     def deferred(self) -> Deferred:
         """The transaction's deferred constraints."""
         return self._transaction.deferred_constraints()
+
+    def temporary(self) -> Temporaries:
+        raise SqlError(Code.internal_error, "the session has no temporary tables")
 
     # reads
 

@@ -215,6 +215,8 @@ def _harmless(state: SessionState, statement: Statement) -> Answer:
     elif statement.kind == "discard":
         if state.block.in_block and statement.options["all"]:
             raise SqlError(Code.active_sql_transaction, "DISCARD ALL cannot run inside a transaction block")
+        if statement.options["temporary"] and state.block.temporary is not None:
+            state.block.temporary.discard(state.block.current().statement((), False).mark)
         if statement.options["all"]:
             state.block.current()
             state.parameters.reset("role")

@@ -1,8 +1,8 @@
 """What changefeeds need of control: which change streams there are; and what they tell it: how far each has come.
 
 Control keeps both as rows of the system cluster. A stream is delivered by the changefeed that the fleet's map gives it
-to (all agree by rendezvous hashing over the members' names); while two maps are about, by two: every change is delivered
-at least once, not exactly once.
+to (all agree by rendezvous hashing over the members' names); while two maps are about, by two: every change is
+delivered at least once, not exactly once.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ class ClusterRecord(msgspec.Struct, frozen=True, array_like=True):
     storage_bytes_max: int = 10 << 40
     full: bool = False  # it keeps more bytes than that: writes are refused (53100)
     policy: str = ""  # its resource policy, JSON; empty: none
+    tags: dict[str, str] = {}  # policies may ask for them
 
 
 class KeyRecord(msgspec.Struct, frozen=True, array_like=True):

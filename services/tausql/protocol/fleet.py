@@ -4,6 +4,18 @@ from __future__ import annotations
 
 import msgspec
 
+SERVICES = (  # in the order in which those of one process are built
+    "timekeeper",
+    "journal",
+    "adjudicator",
+    "crossbar",
+    "storage",
+    "processor",
+    "frontend",
+    "control",
+    "changefeed",
+)
+
 
 class Member(msgspec.Struct, frozen=True):
     """One service of one process."""
@@ -55,6 +67,7 @@ class Fleet(msgspec.Struct, frozen=True):
     placement: tuple[Placed, ...] = ()  # wanted; () = as it is
     preferred: dict[int, tuple[str, ...]] = {}  # by stream: adjudicators, the preferred first; else dealt out by index
     shards: tuple[Shard, ...] = ()  # wanted; () = as it is, and a blank replica keeps everything
+    changefeed: tuple[Member, ...] = ()
     hosts: dict[str, str] = {}  # where a host name of an address is now: like /etc/hosts, and fresher than DNS
 
     def of(self, service: str) -> tuple[Member, ...]:

@@ -26,6 +26,9 @@ PREFIX_BYTES = 8
 NULL_MARKER = b"\xfe"
 NULL_FIRST_MARKER = b"\x00"
 VALUE_MARKER = b"\x01"
+COVERING_MARKER = b"\xff"  # of entries' values; a key begins with its cluster's number, which is far below
+_LENGTH_BYTES = 4
+_COVERED_AT = 1 + _LENGTH_BYTES
 
 Datum = Any
 KeyEncoder = Callable[[Sequence[Datum]], bytes]
@@ -72,6 +75,12 @@ def prefix_end(prefix: bytes) -> bytes:
     return trimmed[:-1] + bytes([trimmed[-1] + 1])
 
 
+def cluster_range(cluster: int) -> tuple[bytes, bytes]:
+    """All keys of a cluster: [low, high); high b"" = no end."""
+    prefix = relation_prefix(cluster, 0)[:4]
+    return prefix, prefix_end(prefix)
+
+
 def values_end(encoded: bytes) -> bytes:
     """The smallest key after every key that starts with the values of `encoded`, a tuple of the first columns."""
     return encoded + b"\xff"
@@ -96,10 +105,29 @@ def entry_key(encoder: KeyEncoder, values: Sequence[Datum], row_key: bytes, uniq
     """The key of an index entry. `encoder` is the index's own, `values` its columns.
 
     Unique: the indexed columns alone, so that equal values meet at one key. Non-unique, or with a NULL among the values
-    (NULLs are distinct): the row's key columns follow. The entry's value is `row_key` as it is."""
+    (NULLs are distinct): the row's key columns follow. The entry's value is `row_key`, or a `covering_value`."""
     if unique and None not in values:
         return encoder(values)
     return encoder(values) + row_key[PREFIX_BYTES:]
+
+
+def covering_value(row_key: bytes, included: bytes) -> bytes:
+    """The value of an entry that has more of its row than the indexed columns: `included`, encoded as rows are."""
+    return COVERING_MARKER + len(row_key).to_bytes(_LENGTH_BYTES, "big") + row_key + included
+
+
+def row_key_of(value: bytes) -> bytes:
+    """The row's key in an entry's value. No key, and no stored row, begins as a covering value does."""
+    if value[:1] != COVERING_MARKER:
+        return value
+    return value[_COVERED_AT : _COVERED_AT + int.from_bytes(value[1:_COVERED_AT], "big")]
+
+
+def included_in(value: bytes) -> bytes | None:
+    """What an entry's value has of its row besides the row's key; None: nothing."""
+    if value[:1] != COVERING_MARKER:
+        return None
+    return value[_COVERED_AT + int.from_bytes(value[1:_COVERED_AT], "big") :]
 
 
 def key_encoder(prefix: bytes, kinds: Sequence[KeyKind], nulls_first: Sequence[bool] = ()) -> KeyEncoder:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tausql.protocol import adjudicator, clusters, control, crossbar, journal, processor, storage, timekeeper
+from tausql.protocol import (
+    adjudicator,
+    backup,
+    changefeed,
+    clusters,
+    control,
+    crossbar,
+    journal,
+    processor,
+    storage,
+    timekeeper,
+)
 
 ALL = (
     journal.MESSAGES
@@ -13,4 +24,6 @@ ALL = (
     | timekeeper.MESSAGES
     | control.MESSAGES
     | clusters.MESSAGES
+    | changefeed.MESSAGES
+    | backup.MESSAGES
 )

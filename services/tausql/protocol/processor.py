@@ -61,6 +61,7 @@ class Restore(msgspec.Struct, array_like=True, gc=False):
     skipping: bool = False  # it is told of an error: nothing counts until its Sync
     question: Outcome | None = None  # find out what became of this commit first, and say so: `Resolved`
     if_committed: dict[str, str] = {}  # settings that count only if it has committed
+    sequences: list[tuple[int, int]] = []  # what currval says, by oid
 
 
 class SessionStart(msgspec.Struct, tag="session_start", array_like=True, gc=False):
@@ -111,6 +112,7 @@ class Changed(msgspec.Struct, tag="changed", array_like=True, gc=False):
     cleared: bool = False  # all named statements are gone, but those that follow
     closed: list[str] = []  # names of statements that are gone
     statements: list[CarriedStatement] = []
+    sequences: list[tuple[int, int]] = []  # (oid, what currval says from here on)
 
 
 class Immovable(msgspec.Struct, tag="immovable", array_like=True, gc=False):
@@ -133,6 +135,7 @@ class CommitNote(msgspec.Struct, tag="commit_note", array_like=True, gc=False):
     after: bytes  # what the commit itself is answered with
     final: bool  # the request is over then: ReadyForQuery follows
     settings: dict[str, str]  # those of this transaction, which outlive it if it commits
+    sequences: list[tuple[int, int]] = []  # as in `Changed`; they outlive it in any case
 
 
 class MoveAway(msgspec.Struct, tag="move_away", array_like=True, gc=False):

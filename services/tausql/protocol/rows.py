@@ -9,8 +9,10 @@ the table is now (columns were added since): what is missing is NULL.
     numeric            its text, scale kept ("1.00", "NaN", "-Infinity")
     interval, timetz   array of integers
     jsonb              JSON text
+    array              array of its elements; one that does not count from 1: a map of its first subscripts and those
 
-An index entry's value is the key of its row, raw; see `keys.entry_key`.
+An index entry's value is the key of its row, raw; see `keys.entry_key`. An index with INCLUDE columns has these behind
+it, as a row of their own; see `keys.covering_value`.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class ColumnKind(Enum):
     numeric = "numeric"  # Decimal
     interval = "interval"  # a tuple of integers: interval and timetz
     jsonb = "jsonb"
+    array = "array"  # as its owner stores it
 
 
 def json_text(value: Any) -> str:
@@ -54,9 +57,9 @@ class RowCodec:
     """Encodes and decodes the rows of one relation as it is at one schema version.
 
     `kinds` are the columns by position. `dump_jsonb` and `load_jsonb` turn a jsonb datum into JSON text and back; the
-    default takes plain Python values."""
+    default takes plain Python values. `dump_array` and `load_array` do so with arrays, to what MessagePack writes."""
 
-    __slots__ = ("_converted", "_dump_jsonb", "_load_jsonb", "_plain", "_width", "decode", "encode", "kinds")
+    __slots__ = ("_converted", "_dumped", "_functions", "_plain", "_width", "decode", "encode", "kinds")
 
     encode: Callable[[Sequence[Datum]], bytes]
     """All columns' datums (trailing NULLs may be left out) to the row as stored."""
@@ -68,25 +71,32 @@ class RowCodec:
         kinds: Sequence[ColumnKind],
         dump_jsonb: Callable[[Datum], str] = json_text,
         load_jsonb: Callable[[str], Datum] = json_value,
+        dump_array: Callable[[Datum], Any] = list,
+        load_array: Callable[[Any], Datum] = list,
     ) -> None:
         self.kinds = tuple(kinds)
         self._width = len(self.kinds)
-        self._dump_jsonb = dump_jsonb
-        self._load_jsonb = load_jsonb
+        self._functions = dump_jsonb, load_jsonb, dump_array, load_array
+        dumpers: dict[ColumnKind, Callable[[Datum], Any]] = {
+            ColumnKind.jsonb: dump_jsonb,
+            ColumnKind.array: dump_array,
+        }
         loaders: dict[ColumnKind, Callable[[Any], Datum]] = {
             ColumnKind.numeric: Decimal,
             ColumnKind.interval: tuple,
             ColumnKind.jsonb: load_jsonb,
+            ColumnKind.array: load_array,
         }
         self._converted = tuple((at, loaders[kind]) for at, kind in enumerate(self.kinds) if kind in loaders)
         self._plain = not self._converted
-        # msgspec itself writes a Decimal as text and a tuple as an array: only jsonb needs a pass of our own.
-        self.encode = self._encode_jsonb if ColumnKind.jsonb in self.kinds else encode_stored
+        # msgspec itself writes a Decimal as text and a tuple as an array: jsonb and arrays need a pass of our own.
+        self._dumped = tuple((at, dumpers[kind]) for at, kind in enumerate(self.kinds) if kind in dumpers)
+        self.encode = self._encode_dumped if self._dumped else encode_stored
         self.decode = self._decode_plain if self._plain else self._decode_converted
 
     def projected(self, columns: Sequence[int]) -> RowCodec:
         """The codec of rows projected to these positions (`Scan.projection`), in the order named."""
-        return RowCodec([self.kinds[column] for column in columns], self._dump_jsonb, self._load_jsonb)
+        return RowCodec([self.kinds[column] for column in columns], *self._functions)
 
     def decode_columns(self, columns: Sequence[int]) -> Callable[[bytes], list[Datum]]:
         """A function from a full row as stored to the datums of these positions only, in the order named."""
@@ -129,10 +139,9 @@ class RowCodec:
     def _decode_converted(self, row: bytes) -> list[Datum]:
         return self.from_stored(decode_stored(row))
 
-    def _encode_jsonb(self, datums: Sequence[Datum]) -> bytes:
-        return encode_stored(
-            [
-                self._dump_jsonb(datum) if kind is ColumnKind.jsonb and datum is not None else datum
-                for datum, kind in zip(datums, self.kinds, strict=False)
-            ]
-        )
+    def _encode_dumped(self, datums: Sequence[Datum]) -> bytes:
+        stored = list(datums)
+        for at, dump in self._dumped:
+            if at < len(stored) and stored[at] is not None:
+                stored[at] = dump(stored[at])
+        return encode_stored(stored)

@@ -91,6 +91,14 @@ def configure(level: str, style: Format, process: str) -> None:
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    sys.unraisablehook = tell_unraisable
+
+
+def tell_unraisable(failure: sys.UnraisableHookArgs) -> None:
+    """What had nobody to go to, as a line like every other. Strangers can bring it about: a TLS client that names a
+    server in no ASCII."""
+    facts = {"where": str(failure.err_msg or failure.object)[:200], "reason": repr(failure.exc_value)[:200]}
+    get("runtime").warning("an exception that nobody could be told of", **facts)
 
 
 def _plain(value: Any) -> Any:

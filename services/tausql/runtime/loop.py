@@ -19,6 +19,7 @@ import uvloop
 
 from tausql.runtime import logs
 from tausql.runtime.host import Clock, ClockUnsure, Interval, Timer
+from tausql.runtime.strong_random import StrongRandom
 from tausql.runtime.timerfd import TimerFd
 
 DEATH_EXIT_CODE = 70
@@ -54,7 +55,7 @@ class AsyncHost:
         self.zone = zone
         self.loop = loop
         self.clock: Clock = clock if clock is not None else UnknownClock()
-        self.random = random.Random(int.from_bytes(os.urandom(32), "big"))
+        self.random: random.Random = StrongRandom()
         self._exit_now = exit_now
         self._timers: TimerFd | None = TimerFd(loop) if sys.platform == "linux" else None
         self._call_later = loop.call_later

@@ -282,6 +282,16 @@ class TlsConnection(asyncio.Protocol):
         self._closing = True
         self._socket.abort()
 
+    def give_up(self) -> None:
+        """Nobody waits for the handshake, or for what was to come after it, any more."""
+        if self._shaken:
+            self.abort()
+        else:
+            self._seconds = 0.0
+            if self._patience is not None:
+                self._patience.cancel()
+                self._impatient()
+
     def is_closing(self) -> bool:
         return self._closing or self._socket.is_closing()
 

@@ -14,8 +14,9 @@ from tausql.checker.history import Status
 from tausql.pgwire import client
 from tausql.pgwire.client import CommandComplete, DataRow, ErrorResponse, ReadyForQuery
 from tausql.processor.coroutines import Bare, Wait, sleep, start
+from tausql.protocol.clusters import FIRST_CLUSTER
 from tausql.simulation.pipes import Pipe
-from tausql.simulation.sql_fleet import DATABASE, PASSWORD, USER, SqlFleet
+from tausql.simulation.sql_fleet import CLUSTERS, DATABASE, PASSWORD, USER, SqlFleet
 from tausql.simulation.world import Process
 
 T = TypeVar("T")
@@ -63,9 +64,10 @@ class Outcome(NamedTuple):
 class SqlClient:
     """One session at a time, of `process`. Connects when it is used, and again after each loss."""
 
-    def __init__(self, process: Process, fleet: SqlFleet) -> None:
+    def __init__(self, process: Process, fleet: SqlFleet, cluster: int = FIRST_CLUSTER) -> None:
         self.process = process
         self._fleet = fleet
+        self._cluster = cluster
         self._link: _Link | None = None
         self._prepared: dict[str, str] = {}
         self.told: dict[str, int] = {}  # sqlstates, how often
@@ -211,7 +213,7 @@ class SqlClient:
             self._link = None
             raise ConnectionLost
         while True:
-            link = _Link(self._fleet, self.process)
+            link = _Link(self._fleet, self.process, self._cluster)
             wait: Wait[None] = Wait()
             link.begin(self.process.random.choice(self._fleet.addresses()), wait)
             timer = self.process.later(CONNECT_SECONDS, wait.resolve, None)
@@ -269,9 +271,10 @@ class _Told:
 class _Link:
     """One connection, and what is answered on it. `status`: I, T or E; empty until it is ready."""
 
-    def __init__(self, fleet: SqlFleet, process: Process) -> None:
+    def __init__(self, fleet: SqlFleet, process: Process, cluster: int) -> None:
         self._fleet = fleet
         self._process = process
+        self._cluster = cluster
         self._pipe: Pipe | None = None
         self._reader = client.BackendReader()
         self._wait: Wait[None] | None = None
@@ -319,7 +322,10 @@ class _Link:
 
     def connection_made(self, pipe: Pipe) -> None:
         self._pipe = pipe
-        pipe.write(client.startup(USER, DATABASE, {"application_name": self._process.name}))
+        parameters = {"application_name": self._process.name}
+        if self._cluster != FIRST_CLUSTER:
+            parameters["options"] = f"-c amzn-cluster-id={CLUSTERS[self._cluster].identifier}"
+        pipe.write(client.startup(USER, DATABASE, parameters))
 
     def data_received(self, data: bytes) -> None:
         told = self.told

@@ -11,14 +11,16 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from tausql.frontend.authentication import PasswordAuthenticator
 from tausql.frontend.entrance import Entrance, House
+from tausql.frontend.gate import Attempt, Gate, Guest
 from tausql.frontend.metrics import FrontendMetrics
+from tausql.frontend.quotas import Quotas
 from tausql.frontend.sessions import Sessions
 from tausql.frontend.settings import FrontendSettings
 from tausql.processor.service import ProcessorService
 from tausql.processor.settings import ProcessorSettings
 from tausql.protocol.adjudicator import Commit
+from tausql.protocol.clusters import FIRST_CLUSTER, ClusterRecord
 from tausql.protocol.fleet import Fleet, Member
 from tausql.runtime.fleet import Directory
 from tausql.runtime.tasks import spawn
@@ -32,6 +34,20 @@ USER, DATABASE, PASSWORD = "admin", "postgres", "secret"
 PROCESSORS, FRONTENDS = 3, 2
 WATCH_SECONDS = 0.5
 COMMITS_MAX = 30
+SECOND_CLUSTER = 2  # some workloads are of this one, beside the others'
+CLUSTERS = {
+    number: ClusterRecord(letter * 26, number, "ACTIVE", "", (), connections_per_second=1e9, connections_burst=1 << 30)
+    for letter, number in (("a", FIRST_CLUSTER), ("b", SECOND_CLUSTER))
+}
+_NAMED = {record.identifier: record for record in CLUSTERS.values()}
+
+
+class _Everybody:
+    """Lets everybody in: faults are what is tried here, and tokens are dated by a wall clock that nobody has."""
+
+    def admit(self, attempt: Attempt) -> Guest:
+        record = _NAMED[attempt.cluster] if attempt.cluster else CLUSTERS[FIRST_CLUSTER]
+        return Guest(record, attempt.user, attempt.client)
 
 
 class Frontend:
@@ -45,7 +61,7 @@ class Frontend:
         house = self.house = House(
             settings=settings,
             metrics=self.metrics,
-            authenticator=PasswordAuthenticator(DATABASE, PASSWORD),
+            gate=Gate(_Everybody(), Quotas(host.monotonic, lambda: 1), self.metrics),
             sessions=Sessions(host, network, fleet.directory_of(process), settings, self.metrics, None, None),
             clients=set(),
             on_empty=_nothing,

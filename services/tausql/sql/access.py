@@ -8,9 +8,12 @@ them. Values are rows as stored (`protocol.rows`); keys are encoded (`protocol.k
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tausql.protocol.storage import Scan
+
+if TYPE_CHECKING:
+    from tausql.sql.catalogue.temporary import Temporaries
 
 Entry = tuple[bytes, bytes]  # (key, value as stored or projected)
 
@@ -85,6 +88,10 @@ class Transaction(Protocol):
 
     def deferred(self) -> Any:
         """The transaction's deferred constraints (`execution.referential.Deferred`)."""
+        ...
+
+    def temporary(self) -> Temporaries:
+        """The session's temporary tables. Only where it has some, or makes one."""
         ...
 
     def change_schema(self, relation: int) -> None:

@@ -38,15 +38,40 @@ def _extension(text: str, tokens: Sequence[Token], words: Sequence[str]) -> Clas
         if words[at : at + 1] == ["TO"]:
             at += 2 if words[at + 1 : at + 2] == ["SAVEPOINT"] and len(words) > at + 2 else 1
             return "rollback_to", "ROLLBACK", {"name": _only_name(text, tokens, at)}
+    if first == "CREATE" and _makes_temporary(words):
+        return "create_table", "CREATE TABLE", {"tokens": tokens, "temporary": True}
+    if words[1:2] == ["TYPE"]:
+        kind = _type_change(words)
+        if kind:
+            return kind, f"{first} TYPE", {"tokens": tokens}
     if first == "TRUNCATE":
         return "truncate", "TRUNCATE TABLE", {"tokens": tokens}
     return None
 
 
+def _type_change(words: Sequence[str]) -> str:
+    """Of enum types; "" for others, which are refused as on Aurora DSQL."""
+    if words[0] == "CREATE" and "ENUM" in words[3:7] and words[words.index("ENUM") - 1] == "AS":
+        return "create_type"
+    return {"ALTER": "alter_type", "DROP": "drop_type"}.get(words[0], "")
+
+
+def _makes_temporary(words: Sequence[str]) -> bool:
+    """CREATE TEMPORARY TABLE, or CREATE TABLE pg_temp.name."""
+    at = 2 if words[1:2] in (["LOCAL"], ["GLOBAL"]) else 1
+    if words[at : at + 1] in (["TEMP"], ["TEMPORARY"]):
+        return words[at + 1 : at + 2] == ["TABLE"]
+    at = 5 if list(words[2:5]) == ["IF", "NOT", "EXISTS"] else 2
+    return words[1:2] == ["TABLE"] and list(words[at : at + 2]) == ["PG_TEMP", "."]
+
+
 def _harmless(words: Sequence[str]) -> Classified | None:
     first, rest = words[0], list(words[1:])
     if first == "DISCARD" and rest in (["ALL"], ["PLANS"], ["SEQUENCES"], ["TEMP"], ["TEMPORARY"]):
-        return "discard", f"DISCARD {'TEMP' if rest == ['TEMPORARY'] else rest[0]}", {"all": rest == ["ALL"]}
+        return "discard", f"DISCARD {'TEMP' if rest == ['TEMPORARY'] else rest[0]}", {
+            "all": rest == ["ALL"],
+            "temporary": rest[0] in ("ALL", "TEMP", "TEMPORARY"),
+        }
     if first == "CLOSE" and rest == ["ALL"]:
         return "nothing", "CLOSE CURSOR ALL", {}
     if first == "UNLISTEN" and len(rest) == 1:

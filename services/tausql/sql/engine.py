@@ -15,9 +15,10 @@ from tausql.sql.access import Transaction
 from tausql.sql.binding.bound import BoundQuery, BoundStatement, OutputColumn
 from tausql.sql.binding.statements import bind_statement
 from tausql.sql.catalogue.descriptors import Snapshot
+from tausql.sql.catalogue.enum_names import with_enum_names
 from tausql.sql.execution.referential import settle
 from tausql.sql.execution.rows import Project, ValuesRead
-from tausql.sql.execution.run import Batch, Cursor, Node, Run, all_rows
+from tausql.sql.execution.run import Batch, Cursor, Memory, Node, Run, all_rows
 from tausql.sql.execution.scans import NO_ROW, PointRead
 from tausql.sql.execution.writes import Write
 from tausql.sql.explaining.execution import ExplainExecution
@@ -32,6 +33,7 @@ from tausql.sql.statements import Statement
 from tausql.sql.system import SystemRelations
 from tausql.sql.tables import AccessCache
 from tausql.sql.types.builtin import JSON, TEXT
+from tausql.sql.types.enums import MARK
 from tausql.sql.types.type import Type
 
 ResultColumn = OutputColumn
@@ -49,6 +51,11 @@ class Execution(Protocol):
 
     @property
     def tag(self) -> str: ...
+
+    @property
+    def memory(self) -> Memory | None:
+        """What it holds between two fetches; None: nothing."""
+        ...
 
     def fetch(self, max_rows: int) -> Awaitable[Batch]:
         """The next rows: `max_rows` of them, fewer only at the end; 0 = all the rest."""
@@ -132,6 +139,8 @@ def prepare(
         raise too_deep() from None
     except SqlError as error:
         locate(error, statement.text)
+        if MARK in error.message:
+            error.message = with_enum_names(error.message, snapshot.objects, search_path)
         raise
     if statement.kind == "explain":
         prepared.explain = statement.options
@@ -200,6 +209,8 @@ class PointExecution:
 
     __slots__ = ("context", "count", "done", "prepared", "rows", "transaction")
 
+    memory = None
+
     def __init__(self, prepared: Prepared, transaction: Transaction, context: Context) -> None:
         self.prepared = prepared
         self.transaction = transaction
@@ -245,6 +256,10 @@ class QueryExecution:
         self.buffered: Batch = []
         self.count = 0
         self.done = False
+
+    @property
+    def memory(self) -> Memory:
+        return self.run.memory
 
     @property
     def tag(self) -> str:
@@ -301,6 +316,10 @@ class WriteExecution:
         self.returned: Batch = []
 
     @property
+    def memory(self) -> Memory:
+        return self.run.memory
+
+    @property
     def tag(self) -> str:
         return f"{self.verb} {self.count}"
 
@@ -334,6 +353,10 @@ class WritingQueryExecution:
         self.done = False
         self.count = 0
         self.rows: Batch | None = None
+
+    @property
+    def memory(self) -> Memory:
+        return self.run.memory
 
     @property
     def tag(self) -> str:

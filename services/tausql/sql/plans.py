@@ -1,8 +1,7 @@
-"""The plan cache of a process: statements parsed once, plans made once per schema version, shared by its sessions."""
+"""The plan cache of a cluster: statements parsed once, plans made once per schema version, shared by its sessions."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from tausql.protocol.errors import SqlError
 from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.dialect import DSQL, Dialect
 from tausql.sql.engine import NOTHING_DISABLED, Prepared, prepare
+from tausql.sql.plan_room import PlanRooms
 from tausql.sql.statements import Statement, parse_statements
 from tausql.sql.system import SystemRelations
 from tausql.sql.tables import AccessCache
@@ -21,31 +21,37 @@ CACHED_TEXT_MAX: Final = 8 << 10  # longer texts are rarely met twice
 
 
 class PlanCache:
-    """Least recently used goes first. `capacity`: plans, and as many parsed texts."""
+    """Least recently used goes first. `capacity`: plans, and as many parsed texts; or else `rooms`, which it shares
+    with others."""
 
-    __slots__ = ("accesses", "capacity", "dialect", "hits", "misses", "plans", "refused", "texts")
+    __slots__ = ("_rooms", "accesses", "dialect", "hits", "misses", "plans", "refused", "texts")
 
-    def __init__(self, capacity: int = 2000, dialect: Dialect = DSQL) -> None:
-        self.capacity = capacity
+    def __init__(self, capacity: int = 2000, dialect: Dialect = DSQL, rooms: PlanRooms | None = None) -> None:
+        self._rooms = rooms = rooms if rooms is not None else PlanRooms(capacity)
         self.dialect = dialect
         self.hits = 0
         self.misses = 0
         self.accesses = AccessCache()
-        self.plans: OrderedDict[tuple[Any, ...], Prepared] = OrderedDict()
-        self.texts: OrderedDict[str, list[Statement]] = OrderedDict()
-        self.refused: OrderedDict[tuple[str, int], None] = OrderedDict()  # templates that a plan cannot be made of
+        self.plans = rooms.plans.store()
+        self.texts = rooms.texts.store()
+        self.refused = rooms.refused.store()  # templates that a plan cannot be made of
+
+    def let_go(self) -> None:
+        """It is used no more: others may have its room."""
+        rooms = self._rooms
+        rooms.plans.leave(self.plans)
+        rooms.texts.leave(self.texts)
+        rooms.refused.leave(self.refused)
 
     def statements(self, text: str, lifted: Lifted | None = None) -> list[Statement]:
         """`parse_statements`, remembered. Not to be changed. `lifted`: if the text is its template."""
-        known = self.texts.get(text)
+        known: list[Statement] | None = self.texts.get(text)
         if known is not None:
             self.texts.move_to_end(text)
             return known
         parsed = parse_statements(text, self.dialect, None if lifted is None else lifted.tokens())
         if len(text) <= CACHED_TEXT_MAX:
-            self.texts[text] = parsed
-            if len(self.texts) > self.capacity:
-                self.texts.popitem(last=False)
+            self._rooms.texts.put(self.texts, text, parsed)
         return parsed
 
     def prepare(
@@ -63,7 +69,7 @@ class PlanCache:
         key: tuple[Any, ...] = (statement.text, snapshot.cluster, snapshot.version, search_path, oids)
         if disabled:
             key = (*key, disabled)
-        known = self.plans.get(key)
+        known: Prepared | None = self.plans.get(key)
         if known is not None and known.snapshot is snapshot:
             self.plans.move_to_end(key)
             self.hits += 1
@@ -71,9 +77,7 @@ class PlanCache:
         self.misses += 1
         prepared = prepare(statement, snapshot, search_path, declared, system, self.accesses, disabled)
         if len(statement.text) <= CACHED_TEXT_MAX * 8:
-            self.plans[key] = prepared
-            if len(self.plans) > self.capacity:
-                self.plans.popitem(last=False)
+            self._rooms.plans.put(self.plans, key, prepared)
         return prepared
 
     def simple(
@@ -106,9 +110,7 @@ class PlanCache:
             return None
 
     def _refuse(self, lifted: Lifted, snapshot: Snapshot) -> None:
-        self.refused[(lifted.template, snapshot.version)] = None
-        if len(self.refused) > self.capacity:
-            self.refused.popitem(last=False)
+        self._rooms.refused.put(self.refused, (lifted.template, snapshot.version), None)
 
     def _template(
         self,

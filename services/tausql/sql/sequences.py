@@ -103,14 +103,16 @@ def lastval(context: Context) -> int:
 
 
 class Taken:
-    """Values taken from a sequence: `count` of them from `first` on, each `increment` after the one before."""
+    """Values taken from a sequence: `count` of them from `first` on, each `increment` after the one before.
+    `settings`: its row's, when they were."""
 
-    __slots__ = ("count", "first", "increment")
+    __slots__ = ("count", "first", "increment", "settings")
 
-    def __init__(self, first: int, count: int, increment: int) -> None:
+    def __init__(self, first: int, count: int, increment: int, settings: int) -> None:
         self.first = first
         self.count = count
         self.increment = increment
+        self.settings = settings
 
 
 def advanced(sequence: Sequence, row: SequenceRow, wanted: int) -> tuple[SequenceRow, Taken]:
@@ -129,7 +131,7 @@ def advanced(sequence: Sequence, row: SequenceRow, wanted: int) -> tuple[Sequenc
         first = sequence.minimum if up else sequence.maximum
     room = ((sequence.maximum - first) // step if up else (first - sequence.minimum) // -step) + 1
     count = min(wanted, room)
-    return SequenceRow(first + (count - 1) * step, True), Taken(first, count, step)
+    return SequenceRow(first + (count - 1) * step, True, row.settings), Taken(first, count, step, row.settings)
 
 
 def sequence_of(snapshot: Snapshot, oid: int) -> Sequence:

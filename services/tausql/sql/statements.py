@@ -9,24 +9,38 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlglot import exp
 
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.sql import beyond, demands, past, refusals, table_from_query, utility
+from tausql.sql import beyond, demands, past, plain_statements, refusals, table_from_query, utility
 from tausql.sql.dialect import DSQL, Dialect
 from tausql.sql.expressions.parsing import parse
-from tausql.sql.lexer import Token, cut, name_value, split, syntax_error_at, syntax_error_at_end, words_of
+from tausql.sql.lexer import (
+    NUMBER,
+    PARAM,
+    WORD,
+    Token,
+    cut,
+    name_value,
+    split,
+    syntax_error_at,
+    syntax_error_at_end,
+    words_of,
+)
 from tausql.sql.table_from_query import TableFromQuery
+from tausql.sql.words_as_names import with_names_quoted
 
 TEXT_BYTES_MAX: Final = 10 << 20  # one statement: as large as a protocol message
 TOKENS_MAX: Final = 100_000  # a chain of operators is a tree as deep as it is long
 NESTING_MAX: Final = 250
 
-_OTHER_DDL: Final = frozenset(("grant", "revoke", "comment", "truncate"))
+_OTHER_DDL: Final = frozenset(("grant", "revoke", "comment", "truncate", "aws_iam_grant", "aws_iam_revoke"))
 PLANNED: Final = frozenset(("query", "insert", "update", "delete", "explain"))
 _QUERY_WORDS: Final = frozenset(("SELECT", "VALUES", "WITH", "TABLE", "("))
+_PLAIN: Final = MappingProxyType({"SELECT": "query", "INSERT": "insert", "UPDATE": "update", "DELETE": "delete"})
 
 
 @dataclass(slots=True)
@@ -84,9 +98,18 @@ def _classified(text: str, tokens: list[Token], dialect: Dialect) -> Statement:
     if len(tokens) > TOKENS_MAX:
         raise SqlError(Code.statement_too_complex, f"statement has more than {TOKENS_MAX} words and symbols")
     words = words_of(tokens)
+    first = words[0]
+    if first in _PLAIN:
+        plain = plain_statements.read(text, tokens, words)
+        if plain is not None and (dialect.lenient or refusals.word_refusal(words) is None):
+            return Statement(_PLAIN[first], text, plain)
+    if first in _ENDED or first == "EXPLAIN":
+        quoted = with_names_quoted(text, tokens, words)
+        if quoted is not None:
+            ((text, tokens),) = split(quoted)
+            words = words_of(tokens)
     _check_nesting(text, tokens, words)
     _check_end(text, tokens, words)
-    first = words[0]
     if dialect.testing:
         call = demands.read_call(tokens, words)
         if call is not None:
@@ -120,6 +143,8 @@ def _classified(text: str, tokens: list[Token], dialect: Dialect) -> Statement:
         return _ddl(text, tokens, words)
     if first == "COPY":
         return _copy(text, tokens, dialect)
+    if words[:2] == ["AWS", "IAM"] and words[2:3] in (["GRANT"], ["REVOKE"]):
+        return Statement(f"aws_iam_{words[2].lower()}", text, tag=" ".join(words[:3]), options={"tokens": tokens})
     utility_statement = utility.classify(tokens, words)
     if utility_statement is None:
         raise syntax_error_at(tokens[0].text, tokens[0].start)
@@ -200,7 +225,7 @@ _NO_ALIAS = frozenset((",", ")"))  # a label of the select list may be any word
 _WANTS_ITEM = frozenset(", BY WHERE AND OR ON HAVING WHEN THEN ELSE = <> != < > <= >= + - / || %".split())
 
 
-_CHECKED_BEFORE = _WANTS_ITEM | {"AS", "::", "NOT", "INSERT", "DELETE", "("}
+_CHECKED_BEFORE = _WANTS_ITEM | {"AS", "::", "NOT", "INSERT", "DELETE", "(", "DISTINCT", "SET", "MATERIALIZED", "FROM"}
 
 
 def _check_pairs(tokens: list[Token], words: list[str]) -> None:
@@ -219,6 +244,13 @@ def _check_pair(tokens: list[Token], words: list[str], at: int, before: str) -> 
         raise syntax_error_at(token.text, token.start)
     if word == "ALL" and before == "BY" and _word_at(words, at + 1) in _ENDS_GROUPING:
         raise SqlError(Code.syntax_error, "syntax error: GROUP BY ALL needs something to group by")
+    unparenthesized = before == "ON" and word != "(" and _word_at(words, at - 2) == "DISTINCT"
+    if unparenthesized or (before == "DISTINCT" and word == ")" and _word_at(words, at - 2) == "("):
+        raise syntax_error_at(token.text, token.start)
+    if before == "SET" and word == "WHERE" and "UPDATE" in words:
+        raise syntax_error_at(token.text, token.start)
+    if before == "FROM" and word == "FOR":
+        raise syntax_error_at(token.text, token.start)  # substring(x FROM FOR 1)
     if before == "AS" and word in _NO_ALIAS:
         raise syntax_error_at(token.text, token.start)
     if before == "::" and word == "DOUBLE" and _word_at(words, at + 1) != "PRECISION":
@@ -229,6 +261,8 @@ def _check_pair(tokens: list[Token], words: list[str], at: int, before: str) -> 
         raise syntax_error_at(token.text, token.start)  # WITH ... INSERT t
     if word == "SELECT" and before == "(" and at > 2 and words[at - 3] in ("WITH", "RECURSIVE"):
         raise syntax_error_at(token.text, token.start)  # WITH q (SELECT ...), without AS
+    if before == "MATERIALIZED" and word == "(" and not {"AS"} & {*words[max(at - 3, 0) : at - 1]}:
+        raise syntax_error_at(tokens[at - 1].text, tokens[at - 1].start)
 
 
 _BEFORE_NOT = frozenset(
@@ -268,22 +302,42 @@ def _parse_one(text: str) -> exp.Expr:
     return node
 
 
-_CHECKED_CLAUSES = frozenset(("FETCH", "PRECEDING", "FOLLOWING"))
+_CHECKED_CLAUSES = frozenset(("FETCH", "PRECEDING", "FOLLOWING", "CURRENT", "BETWEEN", "WINDOW"))
+
+
+_BOUNDS = frozenset(("PRECEDING", "FOLLOWING", "ROW"))
 
 
 def _check_clauses(tokens: list[Token], words: list[str]) -> None:
-    """FETCH without FIRST or NEXT, a frame of two bounds without BETWEEN: sqlglot takes them."""
-    between = True
+    """FETCH without all its words, a frame of two bounds without BETWEEN, BETWEEN without AND: sqlglot takes them."""
+    between, fetching = True, False
     for at, word in enumerate(words):
         following = words[at + 1] if at + 1 < len(words) else ""
+        if word == "FETCH" and following in ("FIRST", "NEXT"):
+            fetching = True
+        elif fetching and (word == "ONLY" or (word == "WITH" and following == "TIES")):
+            if words[at - 1] not in ("ROW", "ROWS"):
+                raise syntax_error_at(tokens[at].text, tokens[at].start)
+            fetching = False
         if word in ("ROWS", "RANGE", "GROUPS"):
             between = following == "BETWEEN"
+            end = words.index("AND", at) if between and "AND" in words[at:] else 0
+            if end and words[end - 1] not in _BOUNDS:
+                raise syntax_error_at(tokens[end].text, tokens[end].start)
+        elif word == "WINDOW" and _word_at(words, at + 2) == "(" and tokens[at + 1].kind == WORD:
+            raise syntax_error_at("(", tokens[at + 2].start)  # WINDOW w (...), without AS
         elif (word == "FETCH" and following not in ("FIRST", "NEXT")) or (
-            word in ("PRECEDING", "FOLLOWING") and following == "AND" and not between
+            (word in ("PRECEDING", "FOLLOWING") or words[at - 1 : at + 1] == ["CURRENT", "ROW"])
+            and following == "AND"
+            and not between
         ):
             if (at > 0 and words[at - 1] in (".", "AS")) or following in ("", ".", ",", "=", ")", "FROM"):
                 continue  # a name
             raise syntax_error_at(tokens[at + 1].text, tokens[at + 1].start)
+        elif at and tokens[at - 1].kind in (NUMBER, PARAM) and (word == "(" or tokens[at].kind in (NUMBER, PARAM)):
+            raise syntax_error_at(tokens[at].text, tokens[at].start)  # BETWEEN 1 (2)
+    if fetching:
+        raise SqlError(Code.syntax_error, "syntax error at end of input")  # FETCH FIRST ROW
 
 
 def _query(text: str, tokens: list[Token], words: list[str]) -> Statement:

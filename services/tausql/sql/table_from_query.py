@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from tausql.sql.lexer import Token, name_value, syntax_error_at, syntax_error_at_end
 
+_TEMPORARY = ("TEMP", "TEMPORARY")
+
 
 class TableFromQuery(NamedTuple):
     """name: as it was written; place: (schema or None, name); columns: those named, perhaps fewer than there are."""
@@ -17,22 +19,28 @@ class TableFromQuery(NamedTuple):
     if_not_exists: bool
     no_data: bool
     query: str
+    temporary: bool = False
+    on_commit: str = ""  # the clause, as it is written
 
 
 def read(text: str, tokens: Sequence[Token], words: Sequence[str]) -> TableFromQuery | None:
     """None: neither of the two. Raises 42601."""
     if words[:2] == ["CREATE", "TABLE"]:
-        return _create(text, tokens, words)
+        return _create(text, tokens, words, 2)
+    if words[0] == "CREATE" and "TABLE" in words[2:4]:
+        at = 2 if words[1] in ("LOCAL", "GLOBAL") else 1
+        if words[at] in _TEMPORARY and words[at + 1] == "TABLE":
+            made = _create(text, tokens, words, at + 2)
+            return None if made is None else made._replace(temporary=True)
     if words[0] in ("SELECT", "WITH") and "INTO" in words:
         return _select(text, tokens, words)
     return None
 
 
-def _create(text: str, tokens: Sequence[Token], words: Sequence[str]) -> TableFromQuery | None:
-    at = 2
-    if_not_exists = list(words[2:5]) == ["IF", "NOT", "EXISTS"]
+def _create(text: str, tokens: Sequence[Token], words: Sequence[str], at: int) -> TableFromQuery | None:
+    if_not_exists = list(words[at : at + 3]) == ["IF", "NOT", "EXISTS"]
     if if_not_exists:
-        at = 5
+        at += 3
     start = at
     found = _name(tokens, at)
     if found is None:
@@ -50,6 +58,11 @@ def _create(text: str, tokens: Sequence[Token], words: Sequence[str]) -> TableFr
             at += 2
             if tokens[at - 1].text == ")":
                 break
+    on_commit = ""
+    if list(words[at : at + 2]) == ["ON", "COMMIT"] and "AS" in words[at + 3 : at + 5]:
+        end = words.index("AS", at)
+        on_commit = _between(text, tokens, at, end)
+        at = end
     if at >= len(tokens) or words[at] != "AS":
         return None
     at += 1
@@ -63,7 +76,8 @@ def _create(text: str, tokens: Sequence[Token], words: Sequence[str]) -> TableFr
         raise syntax_error_at_end(text)
     if words[at] not in ("SELECT", "WITH", "VALUES", "TABLE", "("):
         raise syntax_error_at(tokens[at].text, tokens[at].start)
-    return TableFromQuery(name, place, columns, if_not_exists, no_data, _between(text, tokens, at, end))
+    query = _between(text, tokens, at, end)
+    return TableFromQuery(name, place, columns, if_not_exists, no_data, query, on_commit=on_commit)
 
 
 def _select(text: str, tokens: Sequence[Token], words: Sequence[str]) -> TableFromQuery | None:
@@ -73,6 +87,9 @@ def _select(text: str, tokens: Sequence[Token], words: Sequence[str]) -> TableFr
         if depth or words[at] != "INTO" or words[at - 1] in (".", "AS", "INSERT"):
             continue
         start = at + 1
+        temporary = words[start : start + 1] in (["TEMP"], ["TEMPORARY"])
+        if temporary:
+            start += 1
         if words[start : start + 1] == ["TABLE"]:
             start += 1
         found = _name(tokens, start)
@@ -81,7 +98,7 @@ def _select(text: str, tokens: Sequence[Token], words: Sequence[str]) -> TableFr
         place, end = found
         last = tokens[end - 1]
         query = text[: token.start] + text[last.start + len(last.text) :]
-        return TableFromQuery(_between(text, tokens, start, end), place, [], False, False, query)
+        return TableFromQuery(_between(text, tokens, start, end), place, [], False, False, query, temporary)
     return None
 
 

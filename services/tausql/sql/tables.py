@@ -10,9 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.protocol.keys import PREFIX_BYTES, KeyEncoder, KeyKind, key_encoder, prefix_end, relation_prefix
-from tausql.protocol.rows import ColumnKind, RowCodec
+from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.keys import (
+    PREFIX_BYTES,
+    KeyEncoder,
+    KeyKind,
+    covering_value,
+    key_encoder,
+    prefix_end,
+    relation_prefix,
+)
+from tausql.protocol.rows import RowCodec
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Column, Index, IndexState, Snapshot, Table
 from tausql.sql.expressions.context import Context
@@ -24,37 +32,12 @@ from tausql.sql.stored_expressions import (
     compiled_index_expression,
     compiled_predicate,
 )
-from tausql.sql.types import type_by_oid
+from tausql.sql.stored_kinds import column_kind, key_kind, kind_of_type
+from tausql.sql.types.arrays import array_from_stored, array_to_stored
 from tausql.sql.types.jsons import Jsonb, jsonb_text, parse_json
 
 Row = list[Any]
 
-KEY_KINDS: Final = {
-    16: KeyKind.boolean,
-    17: KeyKind.bytes,
-    19: KeyKind.text,
-    20: KeyKind.integer,
-    21: KeyKind.integer,
-    23: KeyKind.integer,
-    25: KeyKind.text,
-    26: KeyKind.integer,
-    700: KeyKind.float,
-    701: KeyKind.float,
-    1042: KeyKind.bpchar,
-    1043: KeyKind.text,
-    1082: KeyKind.integer,
-    1083: KeyKind.integer,
-    1114: KeyKind.integer,
-    1184: KeyKind.integer,
-    1700: KeyKind.numeric,
-    2950: KeyKind.uuid,
-}
-_COLUMN_KINDS: Final = {
-    1186: ColumnKind.interval,
-    1266: ColumnKind.interval,
-    1700: ColumnKind.numeric,
-    3802: ColumnKind.jsonb,
-}
 ACCESSES_MAX: Final = 10_000
 KEY_BYTES_MAX: Final = 1 << 10
 COLUMN_BYTES_MAX: Final = 1 << 20
@@ -69,32 +52,27 @@ def _jsonb_from_text(text: str) -> Jsonb:
     return Jsonb(parse_json(text))
 
 
-def kind_of_type(oid: int) -> KeyKind:
-    """How values of a type are laid out in keys. Raises 0A000 for types that cannot be in one."""
-    kind = KEY_KINDS.get(oid)
-    if kind is None:
-        raise not_supported(f"datatype {type_by_oid(oid).sql_name} is not supported in a key")
-    return kind
-
-
-def key_kind(column: Column) -> KeyKind:
-    """How a column's values are laid out in keys. Raises 0A000 for types that cannot be in one."""
-    return kind_of_type(column.type_oid)
+def row_codec(columns: Sequence[Column]) -> RowCodec:
+    kinds = [column_kind(column) for column in columns]
+    return RowCodec(kinds, _jsonb_to_text, _jsonb_from_text, array_to_stored, array_from_stored)
 
 
 class IndexAccess:
     """One index: rows to entries. An index over plain columns, the common one, evaluates no expressions.
 
-    columns: positions, -1 = the next of `functions`. plain: neither expression nor predicate, so its columns are key
-    columns in the sense of FOR KEY SHARE."""
+    columns: positions, -1 = the next of `functions`. covering: positions of the columns whose values are in the
+    entries, too; `included` encodes them. plain: neither expression nor predicate, so its columns are key columns in
+    the sense of FOR KEY SHARE."""
 
     __slots__ = (
         "columns",
         "condition",
         "context",
+        "covering",
         "encode",
         "expressions",
         "functions",
+        "included",
         "index",
         "nulls_distinct",
         "plain",
@@ -109,6 +87,8 @@ class IndexAccess:
     def __init__(self, cluster: int, table: Table, index: Index) -> None:
         self.index = index
         self.columns = index.columns
+        self.covering = index.include if index.covering else ()
+        self.included = row_codec([table.columns[at] for at in self.covering])
         self.unique = index.unique
         self.nulls_distinct = not index.nulls_not_distinct
         self.ready = index.state == IndexState.ready
@@ -161,6 +141,12 @@ class IndexAccess:
             return self.encode(values)
         return self.encode(values) + row_key[PREFIX_BYTES:]
 
+    def entry_value(self, row: Sequence[Any], row_key: bytes) -> bytes:
+        """What is stored under an entry's key."""
+        if not self.covering:
+            return row_key
+        return covering_value(row_key, self.included.encode([row[at] for at in self.covering]))
+
     def unique_entry(self, row: Sequence[Any]) -> bytes | None:
         """The one key a row needs for itself in a unique index; None where nothing can collide with it."""
         if self.condition is not None and self.condition(row, self.context) is not True:
@@ -198,11 +184,7 @@ class TableAccess:
         self.oid = table.oid
         self.width = len(table.columns)
         self.prefix = relation_prefix(cluster, table.storage or table.oid)
-        self.codec = RowCodec(
-            [_COLUMN_KINDS.get(column.type_oid, ColumnKind.plain) for column in table.columns],
-            _jsonb_to_text,
-            _jsonb_from_text,
-        )
+        self.codec = row_codec(table.columns)
         self.encode: Callable[[Sequence[Any]], bytes] = self.codec.encode
         self.decode: Callable[[bytes], Row] = self.codec.decode
         self.key_columns = table.primary_key
@@ -238,8 +220,9 @@ class TableAccess:
 
     def index_entry(self, index: Index, row: Sequence[Any], row_key: bytes) -> tuple[bytes, bytes] | None:
         """The entry of a row (datums by position) in one index: (key, value); None: a partial index leaves it out."""
-        key = self.index_access(index).entry(row, row_key)
-        return None if key is None else (key, row_key)
+        access = self.index_access(index)
+        key = access.entry(row, row_key)
+        return None if key is None else (key, access.entry_value(row, row_key))
 
     def value_of(self, row: Sequence[Any]) -> bytes:
         """The row as stored. Raises 54000 for a row or a column that is too large."""
@@ -263,7 +246,7 @@ class TableAccess:
             return
         if len(entry) > KEY_BYTES_MAX:
             check_key(access.values(row))
-        transaction.put_entry(self.oid, entry, row_key, access.unique)
+        transaction.put_entry(self.oid, entry, access.entry_value(row, row_key), access.unique)
 
     def remove_entries(
         self, transaction: Transaction, row: Sequence[Any], row_key: bytes, foreign: frozenset[bytes]
@@ -283,6 +266,13 @@ class TableAccess:
     def changed_indexes(self, old: Sequence[Any], new: Sequence[Any]) -> list[IndexAccess]:
         """The indexes whose entry for this row changes."""
         return [access for access in self.indexes if any(differs(old[at], new[at]) for at in access.relies_on)]
+
+    def covered_anew(self, old: Sequence[Any], new: Sequence[Any], moved: Sequence[IndexAccess]) -> list[IndexAccess]:
+        """The indexes, other than those whose entry moves, whose entry for this row has another value now."""
+        return [
+            access for access in self.indexes
+            if access.covering and access not in moved and any(differs(old[at], new[at]) for at in access.covering)
+        ]  # fmt: skip
 
     def unfinished_unique_keys(self, row: Sequence[Any], row_key: bytes) -> list[bytes]:
         """Keys of entries in unique indexes that may name another row: those of indexes that were never valid."""

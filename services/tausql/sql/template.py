@@ -57,7 +57,8 @@ class Lifted:
         made: list[Token] = []
         moved = before = 0  # `before`: tokens that are in `made` already
         for number, at in enumerate(self.places, 1):
-            made += [Token(kind, text, start + moved) for kind, text, start in self.found[before:at]]
+            same = self.found[before:at]
+            made += [Token(kind, text, start + moved) for kind, text, start in same] if moved else same
             start = self.found[at].start
             if at and self.found[at - 1].kind in (WORD, PARAM) and _ends_at(self.found[at - 1], start):
                 return None

@@ -224,8 +224,9 @@ def _explain_option(options: dict[str, Any], item: Sequence[Token]) -> None:
     name = (name_value(item[0]) or "").replace("analyse", "analyze")
     value = "true" if len(item) < 2 else (string_value(item[1]) or item[1].text).lower()
     if name == "format":
-        if value not in ("text", "json"):
-            raise not_supported(f"EXPLAIN format {value} not supported")
+        if value not in ("text", "json", "yaml", "xml"):
+            told = f'unrecognized value for EXPLAIN option "format": "{value}"'
+            raise SqlError(Code.invalid_parameter_value, told, position=item[0].start + 1)
         options["format"] = value
     elif name in _EXPLAIN_FLAGS:
         options[name] = boolean_option(name, value)

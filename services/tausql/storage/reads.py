@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tausql.protocol.keys import row_key_of
 from tausql.protocol.pushdown import Projection, RowTest, compile_projection, compile_tests
 from tausql.protocol.ranges import Lookup, Range
 from tausql.protocol.rows import decode_stored
@@ -203,6 +204,8 @@ class Reader:
                 page.examined += 1
                 entry = key
                 kept: bytes | None
+                if scan.fetch:
+                    value = row_key_of(value)
                 if not scan.fetch:
                     kept = _shaped(value, passes, project)
                 elif self._everything or self.served.holds(value):

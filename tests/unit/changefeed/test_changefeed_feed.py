@@ -146,12 +146,12 @@ def test_an_old_stream_goes_on_from_what_control_knows():
         ground = Ground(stream)
         subscription = await ground.subscribed()
         assert (subscription.request.watermark, subscription.request.cursors) == (tau_at(9), stream.cursors)
-        assert ground.storage.scanned == [tau_at(9)]
+        assert set(ground.storage.scanned) == {tau_at(9)}
         await ground.end()
         ground = Ground(stream)
         ground.storage.collected = {tau_at(9)}
         await ground.subscribed()
-        assert len(ground.storage.scanned) == 2, "tables of so long ago are not known; those of now will do"
+        assert set(ground.storage.scanned) > {tau_at(9)}, "tables of so long ago are not known; those of now will do"
         await ground.end()
 
     run(scenario)

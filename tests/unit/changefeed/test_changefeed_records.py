@@ -13,6 +13,9 @@ from catalogue_rows import CLUSTER, EVENT_SECONDS, catalogue_image, column, row_
 from tausql.changefeed.records import RECORD_BYTES_MAX, encoded, records, row_keys, transaction_id
 from tausql.changefeed.tables import Tables
 from tausql.protocol.keys import relation_prefix
+from tausql.sql.catalogue.objects import Domain, Label
+from tausql.sql.catalogue.system import encode_row, system_keys
+from tausql.sql.types.enums import FIRST_ENUM_OID
 
 ITEMS = table(16400, "items", column("id", 20), column("name", 25))
 
@@ -129,3 +132,19 @@ def test_a_record_that_no_target_takes_whole_is_told_in_parts():
     assert json.loads(whole) == record
     assert google_crc32c.value(whole) == head["crc32c"]
     assert next(json.loads(one) for one in encoded(told([row_image(ITEMS, 1, "x")], tables)[0], "c"))["type"] == "full"
+
+
+def test_enums_by_their_labels_and_arrays():
+    oid = FIRST_ENUM_OID
+    mood = Domain(oid, "public", "mood", oid, labels=(Label("sad", 1.0, 1), Label("glad", 2.0, 2)), is_enum=True)
+    objects = system_keys(CLUSTER).object((oid,)), encode_row(mood)
+    felt = table(16405, "felt", column("mood", oid), column("days", 1182), column("grid", 1007))
+    tables = Tables(CLUSTER)
+    tables.apply([catalogue_image(felt), objects])
+    row = row_image(felt, 2.0, [0, None], {"lows": [3], "items": [1, 2]})
+    (record,) = told([row], tables)
+    assert record["after"] == {"mood": "glad", "days": [10957, None], "grid": [1, 2]}
+    renamed = Domain(oid, "public", "mood", oid, labels=(Label("sad", 1.0, 1), Label("merry", 2.0, 2)), is_enum=True)
+    tables.apply([(objects[0], encode_row(renamed))])
+    (record,) = told([(row[0], None)], tables)
+    assert record["before"] == {"mood": "merry"}

@@ -91,3 +91,21 @@ def test_endpoints_are_taken_in_turn_and_a_refusal_has_a_code_of_its_own(monkeyp
         assert code_of(lambda endpoint=endpoint: dialler.dial(endpoint, True, 1.0)) == ("connect", False)
     dialler.close()
     assert asked == [("east", "5432"), ("::1", "5433"), ("east", "5432")]
+
+
+def test_a_token_names_the_cluster_and_the_endpoint_is_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def refuse(**options: Any) -> None:
+        asked.append(options)
+        raise psycopg.OperationalError("connection refused")
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    token = "abc.dsql.us-east-1.on.aws/?Action=DbConnectAdmin&X-Amz-Date=x"
+    dialler = Dialler(Target(("127.0.0.1:5432", "nowhere.invalid:1"), token=token))
+    for endpoint in range(2):
+        assert code_of(lambda endpoint=endpoint: dialler.dial(endpoint, True, 1.0)) == ("connect", False)
+    dialler.close()
+    (options,) = asked  # the other endpoint does not resolve
+    assert (options["host"], options["hostaddr"]) == ("abc.dsql.us-east-1.on.aws", "127.0.0.1")
+    assert options["password"] == token

@@ -119,9 +119,7 @@ def _written(attempts: list[Attempt]) -> Attempt:
 
 def _change(attempts: list[Attempt], change: Callable[[Attempt, Operation], Operation]) -> None:
     for attempt in attempts:
-        attempt.operations = [
-            change(attempt, one) if one.kind == "read" else one for one in attempt.operations
-        ]
+        attempt.operations = [change(attempt, one) if one.kind == "read" else one for one in attempt.operations]
 
 
 def lose_an_append(attempts: list[Attempt]) -> None:

@@ -67,14 +67,19 @@ def test_containers_are_called_after_their_service(name: str) -> None:
 def test_the_job_sets_only_what_there_is() -> None:
     (job,) = [one for one in documents("job.yaml") if one["kind"] == "Job"]
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    assert container["command"] == ["python", "-m", "tausql.chaos"]
+    shell, script = container["command"][1:]
+    assert (shell, script.rpartition(" && ")[2]) == ("-c", "exec python -m tausql.chaos")
+    assert "PGPASSWORD=$(python -m tausql.local.command token --expires 604800)" in script
     known = {
         variable
         for parameter in inspect.signature(command.chaos, eval_str=True).parameters.values()
         for option in parameter.annotation.__metadata__
         for variable in [option.envvar]
     }
-    assert {variable["name"] for variable in container["env"]} <= known
+    # What a token is made with, where there is no folder of a fleet.
+    reached = {"AWS_ENDPOINT_URL_DSQL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert {variable["name"] for variable in container["env"]} <= known | reached
+    assert reached <= {variable["name"] for variable in container["env"]}
 
 
 def test_the_job_may_do_what_it_does_and_no_more() -> None:

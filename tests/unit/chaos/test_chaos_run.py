@@ -162,7 +162,7 @@ def test_the_exit_status_is_the_verdict(
     assert done.exit_code == status, done.output
     assert (tmp_path / "r.md").read_text() == as_markdown(report)
     target = asked[0]
-    assert (target.endpoints, target.password) == (("east:5432", "west:5432"), "p")  # type: ignore[attr-defined]
+    assert (target.endpoints, target.token) == (("east:5432", "west:5432"), "p")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

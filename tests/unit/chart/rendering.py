@@ -13,7 +13,17 @@ from tests.unit.chart import tools
 CHART = Path(__file__).parents[3] / "helm" / "tausql"
 VERSIONS = ("1.20.2", "1.27.0", "1.33.0")  # the oldest, one in between that knows most fields, a recent one
 NAMESPACE = "db"
-SERVICES = ("frontend", "processor", "adjudicator", "journal", "crossbar", "storage", "timekeeper", "control")
+SERVICES = (
+    "frontend",
+    "processor",
+    "adjudicator",
+    "journal",
+    "crossbar",
+    "storage",
+    "timekeeper",
+    "control",
+    "changefeed",
+)
 OPERATORS = ("monitoring.coreos.com/v1/PodMonitor", "monitoring.coreos.com/v1/PrometheusRule")
 
 Object = dict[str, Any]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib.util
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -14,6 +17,14 @@ from typing import Any
 import pytest
 from tests.unit.chart.rendering import CHART, of_kind, render
 
+from tausql.access.connect_tokens import Admitted, ConnectTokens
+from tausql.access.signatures import Signatures, SignedRequest
+from tausql.local.credentials import ensure_credentials, read_credentials
+from tausql.protocol.clusters import ClusterRecord, KeyRecord
+
+IDENTIFIER = "abcdefghijklmnopqrstuvwxyz"
+ENDPOINT = f"{IDENTIFIER}.dsql.us-east-1.on.aws"
+
 
 @pytest.fixture
 def check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
@@ -22,10 +33,10 @@ def check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "PASSWORD", tmp_path / "password")
+    monkeypatch.setattr(module, "CREDENTIALS", tmp_path / "credentials.json")
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
-    (tmp_path / "password").write_text("secret\n")
+    ensure_credentials(tmp_path)
     pod = of_kind(render(), "Pod")["tausql-test"]
     for variable in pod["spec"]["containers"][0]["env"]:
         monkeypatch.setenv(variable["name"], variable["value"])
@@ -92,9 +103,18 @@ def test_it_fails_where_the_pod_stays_away(check: ModuleType, monkeypatch: pytes
         check.main()
 
 
+def allowed(folder: Path) -> KeyRecord:
+    """The first access key, as control knows it."""
+    key = read_credentials(folder)
+    everything = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+    user = "arn:aws:iam::000000000000:user/admin"
+    return KeyRecord(key.access_key_id, key.secret, user, user, (everything,))
+
+
 @pytest.fixture
-def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]:
-    """Call it with the answers (status, body) that a frontend gives one after the other; gives what it was asked."""
+def answering(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., list[str]]]:
+    """Call it with the answers (status, body) that a frontend gives one after the other; gives what it was asked. It is
+    the API, too, and tells of one cluster."""
     servers: list[tuple[HTTPServer, threading.Thread]] = []
 
     def start(*answers: tuple[int, dict[str, Any]]) -> list[str]:
@@ -104,8 +124,28 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[st
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                asked.append(f"{self.path} {self.headers['authorization']} {body['sql']} {body['params']}")
-                status, answer = left.pop(0) if len(left) > 1 else left[0]
+                secret = base64.b64decode(self.headers["authorization"].removeprefix("Basic ")).decode()
+                user, _, token = secret.partition(":")
+                key = allowed(tmp_path)
+                arn = f"arn:aws:dsql:us-east-1:000000000000:cluster/{IDENTIFIER}"
+                cluster = ClusterRecord(IDENTIFIER, 1, "ACTIVE", arn, (self.headers["host"],))
+                tokens = ConnectTokens({key.access_key_id: key}.get, "us-east-1")
+                let_in = tokens.check(token.encode(), cluster, user, "127.0.0.1", time.time())
+                assert isinstance(let_in, Admitted), let_in
+                asked.append(f"{self.path} {self.headers['host']} {user} {body['sql']} {body['params']}")
+                self._answer(*(left.pop(0) if len(left) > 1 else left[0]))
+
+            def do_GET(self) -> None:
+                path, _, query = self.path.partition("?")
+                hashed = hashlib.sha256(b"").hexdigest()
+                request = SignedRequest("GET", path, query, tuple(self.headers.items()), hashed)
+                key = allowed(tmp_path)
+                signatures = Signatures({key.access_key_id: key}.get)
+                signatures.of_headers(request, {("dsql", "us-east-1")}, time.time())
+                assert (path, query) == ("/cluster", "max-results=1")
+                self._answer(200, {"clusters": [{"identifier": IDENTIFIER}]})
+
+            def _answer(self, status: int, answer: dict[str, Any]) -> None:
                 text = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("content-length", str(len(text)))
@@ -121,6 +161,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[st
         servers.append((server, thread))
         monkeypatch.setenv("FRONTEND", "127.0.0.1")
         monkeypatch.setenv("HTTP_PORT", str(server.server_address[1]))
+        monkeypatch.setenv("API", f"http://127.0.0.1:{server.server_address[1]}")
         return asked
 
     yield start
@@ -136,7 +177,7 @@ CONFLICT = (409, {"error": {"sqlstate": "40001", "message": "try again"}})
 def test_it_tries_again_what_may_be_tried_again(check: ModuleType, answering: Callable[..., list[str]]) -> None:
     asked = answering(CONFLICT, (200, {"rows": [[1]]}))
     assert check.sql("select $1::int", 1) == [[1]]
-    assert asked == ["/v1/sql Basic YWRtaW46c2VjcmV0 select $1::int [1]"] * 2
+    assert asked == [f"/v1/sql {ENDPOINT} admin select $1::int [1]"] * 2
 
 
 @pytest.mark.parametrize("answer", [CONFLICT, (500, {"error": {"sqlstate": "XX000", "message": "broken"}})])

@@ -1,14 +1,18 @@
-"""What the chart makes of what is there already: clocks of nodes, the password, the numbers that autoscalers chose."""
+"""What the chart makes of what is there already: clocks of nodes, the first access key, what autoscalers chose."""
 
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.chart.api_server import serving
-from tests.unit.chart.rendering import Object, Refused, environment, of_kind, render
+from tests.unit.chart.rendering import SHAPES, Object, Refused, environment, of_kind, pods, render
+
+from tausql.access.key_material import fleet_key, is_access_key_id
+from tausql.local.credentials import read_credentials
 
 
 def node(name: str, boot: str, provider: str = "") -> Object:
@@ -62,22 +66,53 @@ def test_what_is_said_of_clocks_counts(wish: str, error: str | None, tmp_path: P
     assert assumed(rendered(alike, tmp_path, "--set", f"clock.assumedErrorMicros={wish}")) == error
 
 
-def test_the_password_is_made_once(tmp_path: Path) -> None:
-    fresh = of_kind(render(), "Secret")["tausql-admin"]["stringData"]["password"]
-    assert len(fresh) == 32
-    data = {"password": base64.b64encode(b"kept").decode()}
-    there: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "data": data}
-    there["metadata"] = {"name": "tausql-admin", "namespace": "db"}
-    assert of_kind(rendered([there], tmp_path), "Secret")["tausql-admin"]["stringData"]["password"] == "kept"
-    told = rendered([there], tmp_path, "--set", "auth.password=told")
-    assert of_kind(told, "Secret")["tausql-admin"]["stringData"]["password"] == "told"
+def first_key(objects: tuple[Object, ...]) -> dict[str, str]:
+    data: dict[str, str] = of_kind(objects, "Secret")["tausql-credentials"]["stringData"]
+    key = {name: data[name] for name in ("access_key_id", "secret_access_key")}
+    assert json.loads(data["credentials.json"]) == key
+    return data
+
+
+def test_the_first_access_key_is_made_once(tmp_path: Path) -> None:
+    """By the same rules as everywhere: control takes it from the very file that the Secret holds."""
+    fresh = first_key(render())
+    assert is_access_key_id(fresh["access_key_id"])
+    assert len(fresh["secret_access_key"]) == 40
+    assert len(fleet_key(fresh["fleet.key"])) == 32
+    (tmp_path / "credentials.json").write_text(fresh["credentials.json"])
+    assert read_credentials(tmp_path).access_key_id == fresh["access_key_id"]
+    there: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret"}
+    there["data"] = {name: base64.b64encode(text.encode()).decode() for name, text in fresh.items()}
+    there["metadata"] = {"name": "tausql-credentials", "namespace": "db"}
+    assert first_key(rendered([there], tmp_path)) == fresh
+    told = {"accessKeyId": "AKIA" + "T" * 16, "secretAccessKey": "told" * 10}
+    flags = [word for name, value in told.items() for word in ("--set", f"auth.{name}={value}")]
+    replaced = first_key(rendered([there], tmp_path, *flags))
+    assert (replaced["access_key_id"], replaced["secret_access_key"]) == tuple(told.values())
+    assert replaced["fleet.key"] == fresh["fleet.key"]  # what lies in the database is encrypted with it
+
+
+@pytest.mark.parametrize(
+    "wrong", ["accessKeyId=AKIAshort", "accessKeyId=ASIAAAAAAAAAAAAAAAAA", "secretAccessKey=short"]
+)
+def test_a_key_that_is_none_is_refused(wrong: str) -> None:
+    with pytest.raises(Refused, match=wrong.partition("=")[0]):
+        render("--set", f"auth.{wrong}")
 
 
 def test_a_given_secret_is_used_and_none_is_made() -> None:
     objects = render("--set", "auth.existingSecret=mine")
     assert not of_kind(objects, "Secret")
-    volumes = of_kind(objects, "Deployment")["tausql-frontend"]["spec"]["template"]["spec"]["volumes"]
-    assert next(one for one in volumes if one["name"] == "password")["secret"]["secretName"] == "mine"
+    volumes = of_kind(objects, "Deployment")["tausql-control"]["spec"]["template"]["spec"]["volumes"]
+    assert next(one for one in volumes if one["name"] == "credentials")["secret"]["secretName"] == "mine"
+    (test,) = of_kind(objects, "Pod").values()
+    assert "mine" in [volume.get("secret", {}).get("secretName") for volume in test["spec"]["volumes"]]
+
+
+def test_only_control_and_the_test_see_the_access_key() -> None:
+    found = {name for name, pod in pods(render()).items() if "tausql-credentials" in str(pod)}
+    assert found == {"Deployment/tausql-control", "Pod/tausql-test"}
+    assert "tausql-credentials" not in str(render(*SHAPES["witness"]))
 
 
 def test_an_upgrade_leaves_what_others_have_scaled(tmp_path: Path) -> None:

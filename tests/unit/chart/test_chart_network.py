@@ -10,7 +10,7 @@ import pytest
 from tests.unit.chart.rendering import SERVICES, SHAPES, environment, of_kind, render, service_of, workloads
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "architecture.md"
-RPC, HTTP, SESSION, POSTGRES = 7400, 8080, 7500, 5432
+RPC, HTTP, SESSION, POSTGRES, WEBSOCKET, API = 7400, 8080, 7500, 5432, 8443, 8081
 Edge = tuple[str, str, int]  # caller, callee, port
 
 
@@ -18,7 +18,7 @@ def documented() -> set[Edge]:
     """The edges of the architecture between services, read from its own sentence."""
     text = DOCUMENT.read_text().split("## Who talks to whom, and nobody else\n\n")[1].split("\n\n")[0]
     sentence = re.sub(r"\([^)]*\)", "", text.replace("\n", " ")).rstrip(". ")
-    edges: set[Edge] = {("frontend", "processor", SESSION)}  # sessions have a port of their own
+    edges: set[Edge] = {(one, "processor", SESSION) for one in ("frontend", "control")}  # a port of their own
     for part in sentence.split(";"):
         caller, callees = (side.strip() for side in part.split("→"))
         for callee in (name.strip() for name in re.split(r",| and ", callees)):
@@ -85,27 +85,31 @@ def test_every_service_has_a_policy_for_both_directions(shape: str) -> None:
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
 
 
-def test_only_the_frontend_is_open_to_everybody() -> None:
-    for policy in of_kind(render(), "NetworkPolicy").values():
+@pytest.mark.parametrize("shape", ["default", "witness"])
+def test_only_the_frontend_and_the_api_are_open_to_everybody(shape: str) -> None:
+    opened = {}
+    for policy in of_kind(render(*SHAPES[shape]), "NetworkPolicy").values():
         unlimited = [rule for rule in policy["spec"]["ingress"] if "from" not in rule]
-        if service_of(policy) == "frontend":
-            assert [[port["port"] for port in rule["ports"]] for rule in unlimited] == [[POSTGRES, HTTP]]
-        else:
-            assert not unlimited
+        if unlimited:
+            opened[service_of(policy)] = [[port["port"] for port in rule["ports"]] for rule in unlimited]
+    expected = {"frontend": [[POSTGRES, WEBSOCKET, HTTP]], "control": [[API]]}
+    assert opened == (expected if shape == "default" else {})
 
 
 def test_clients_can_be_limited() -> None:
-    policy = of_kind(render(*SHAPES["everything"]), "NetworkPolicy")["tausql-frontend"]
-    (rule,) = [rule for rule in policy["spec"]["ingress"] if {"port": 5432, "protocol": "TCP"} in rule["ports"]]
-    assert {"ipBlock": {"cidr": "192.168.0.0/16"}} in rule["from"]
-    assert "test" in [component(peer) for peer in rule["from"]]  # `helm test` is a client too
+    for service, port in (("frontend", POSTGRES), ("control", API)):
+        policy = of_kind(render(*SHAPES["everything"]), "NetworkPolicy")[f"tausql-{service}"]
+        (rule,) = [rule for rule in policy["spec"]["ingress"] if {"port": port, "protocol": "TCP"} in rule["ports"]]
+        assert {"ipBlock": {"cidr": "192.168.0.0/16"}} in rule["from"]
+        assert "test" in [component(peer) for peer in rule["from"]]  # `helm test` is a client too
 
 
 def test_only_names_and_the_kubernetes_api_are_called_outside() -> None:
     for policy in of_kind(render(), "NetworkPolicy").values():
         unlimited = [rule for rule in policy["spec"]["egress"] if "to" not in rule]
         ports = [{port["port"] for port in rule["ports"]} for rule in unlimited]
-        assert ports == ([{53}, {443, 6443}] if service_of(policy) == "control" else [{53}])
+        more = {"control": [{443, 6443}], "changefeed": [{80, 443}]}.get(service_of(policy), [])
+        assert ports == [{53}, *more]
 
 
 def test_other_regions_reach_what_the_protocol_needs_of_them_and_no_more() -> None:
@@ -126,7 +130,7 @@ def test_other_regions_reach_what_the_protocol_needs_of_them_and_no_more() -> No
     assert reached == {
         "journal": {"adjudicator", "crossbar", "journal"},
         "adjudicator": {"processor", "crossbar", "adjudicator"},
-        "crossbar": {"storage"},
-        "storage": {"processor", "storage"},
+        "crossbar": {"storage", "changefeed"},
+        "storage": {"processor", "storage", "changefeed"},
         "control": {"control"},
     }

@@ -33,9 +33,12 @@ def notes(folder: Path, *flags: str) -> str:
 
 def test_notes_say_how_to_connect(tmp_path: Path) -> None:
     text = notes(tmp_path)
-    assert "kubectl -n db port-forward service/tausql-frontend 5432:5432" in text
-    assert "kubectl -n db get secret tausql-admin -o jsonpath='{.data.password}'" in text
-    assert 'psql "host=localhost port=5432 user=admin dbname=postgres sslmode=require"' in text
+    assert "kubectl -n db port-forward service/tausql-api 8081:8081 &" in text
+    assert "kubectl -n db port-forward service/tausql-frontend 5432:5432 &" in text
+    assert (
+        'eval "$(kubectl -n db exec deployment/tausql-control -- python -m tausql.local.command env)"\n  psql' in text
+    )
+    assert "kubectl -n db get secret tausql-edge -o jsonpath='{.data.ca\\.crt}' | base64 -d > tausql-ca.pem" in text
     assert "helm test tausql -n db" in text
     assert "kernels" in text  # nothing is known of the nodes here
 

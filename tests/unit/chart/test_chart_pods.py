@@ -95,6 +95,7 @@ def test_what_is_mounted_is_there(shape: str) -> None:
     objects = render(*SHAPES[shape])
     fullname = next(name for name in of_kind(objects, "StatefulSet") if name.endswith("-journal"))[: -len("-journal")]
     secrets = set(of_kind(objects, "Secret")) | {made.replace("tausql", fullname, 1) for made in MADE_BY_JOB}
+    secrets.add("kinesis")  # which values say is there
     configurations = set(of_kind(objects, "ConfigMap"))
     for name, template in pods(objects).items():
         volumes = {volume["name"] for volume in template["spec"].get("volumes", ())}

@@ -31,6 +31,7 @@ class ApiServer:
         self.requests: list[tuple[str, str, dict[str, str], str]] = []  # method, path, query, Accept
         self.records: dict[str, dict[str, Any]] = {}  # by path: leases, scales, autoscalers
         self.watching: dict[str, list[socket.socket]] = {"pods": [], "nodes": []}
+        self.tokens: dict[str, str] = {}  # of ServiceAccounts that exist: token -> name
         self.garbage: dict[str, bytes] = {}  # a line to send over the next watch
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
@@ -162,8 +163,19 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         path, _ = self._opened()
         body = self._body()
-        if not self._refused():
+        if self._refused():
+            return
+        if body["kind"] == "TokenReview":
+            self._review(body)
+        else:
             self._store(f"{path}/{body['metadata']['name']}", body, None)
+
+    def _review(self, body: dict[str, Any]) -> None:
+        name = self.cluster.tokens.get(body["spec"]["token"])
+        status: dict[str, Any] = {"user": {}, "error": "invalid bearer token"}
+        if name is not None:
+            status = {"authenticated": True, "user": {"username": name}, "audiences": body["spec"]["audiences"]}
+        self._answer(201, {**body, "status": status})
 
     def do_PUT(self) -> None:
         path, _ = self._opened()

@@ -55,7 +55,7 @@ async def control_of(host: AsyncHost, running: dict[str, Process], **told: Any) 
     settings = ControlSettings(status_addresses=addresses, plan_busy_seconds=0.02, plan_seconds=0.05, **told)
     async with node_of(host) as node:
         control = GivenControlService(host, node, Directory(FLEET), settings)
-        control.start()
+        await control.start()
         follower = Follower(node, node.address)
         transport = httpx.ASGITransport(app=create_app(control))
         try:
@@ -63,7 +63,7 @@ async def control_of(host: AsyncHost, running: dict[str, Process], **told: Any) 
                 yield control, follower, client
         finally:
             follower.stream.cancel()
-            control.stop()
+            await control.stop()
             for server in servers.values():
                 server.close()
 

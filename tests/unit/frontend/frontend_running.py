@@ -9,8 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
 from frontend_fake_processor import FakeNetwork, FakeProcessor
+from frontend_known import known_clusters, token
 
+from tausql.frontend.cluster_directory import ClusterDirectory
 from tausql.frontend.service import FrontendService
 from tausql.frontend.settings import FrontendSettings
 from tausql.pgwire import client
@@ -30,7 +33,7 @@ class Running:
         self.service = service
         self.processors = processors
         self.processor = processors[0]
-        self.password = service.password_file.read_text().strip()
+        self.password = token()
         self.ca = service.certificates / "ca.pem"
         address, _, port = service.address.rpartition(":")
         self.address = address
@@ -56,11 +59,14 @@ def with_frontend(
     *,
     remote: int = 0,
     settings: dict[str, Any] | None = None,
+    clusters: ClusterDirectory | None = None,
+    network: Callable[[list[FakeProcessor], asyncio.AbstractEventLoop], Any] = FakeNetwork,
+    fleet: Fleet = Fleet(),  # noqa: B008  never changed
 ) -> None:
     """Run `body` with a frontend whose processor is in the same process, or `remote` ones behind TCP."""
 
     async def main(host: AsyncHost) -> None:
-        async with frontend(host, directory, remote, settings or {}) as running:
+        async with frontend(host, directory, remote, settings or {}, clusters, network, fleet) as running:
             await body(running)
 
     run_on_host(main, exit_now=_left)
@@ -71,15 +77,24 @@ def _left(code: int) -> NoReturn:
 
 
 @asynccontextmanager
-async def frontend(host: AsyncHost, directory: Path, remote: int, settings: dict[str, Any]) -> AsyncIterator[Running]:
+async def frontend(
+    host: AsyncHost,
+    directory: Path,
+    remote: int,
+    settings: dict[str, Any],
+    clusters: ClusterDirectory | None = None,
+    network_of: Callable[[list[FakeProcessor], asyncio.AbstractEventLoop], Any] = FakeNetwork,
+    map_: Fleet = Fleet(),  # noqa: B008  never changed
+) -> AsyncIterator[Running]:
     processors = [FakeProcessor(index) for index in range(1, max(remote, 1) + 1)]
     members = [
         Member(f"processor-{each.index}", "a", str(each.index), await each.serve(), each.index)
         for each in processors[:remote]
     ]
-    network: Any = FakeNetwork(processors, host.loop)
-    chosen = FrontendSettings(**{"listen": "127.0.0.1:0", "drain_grace_seconds": 0.3, **settings})
-    fleet = Directory(Fleet(processor=tuple(members)))
+    network: Any = network_of(processors, host.loop)
+    defaults = {"listen": "127.0.0.1:0", "drain_grace_seconds": 0.3, "sni": "optional"}
+    chosen = FrontendSettings(**{**defaults, **settings})
+    fleet = Directory(msgspec.structs.replace(map_, processor=tuple(members)))
     service = FrontendService(
         host,
         network,
@@ -87,6 +102,7 @@ async def frontend(host: AsyncHost, directory: Path, remote: int, settings: dict
         chosen,
         None if remote else processors[0],
         directory=directory,
+        clusters=clusters or known_clusters(),
     )
     await service.start()
     if remote:
@@ -120,12 +136,17 @@ class Raw:
         return cls(*await asyncio.open_connection(running.address, running.port))
 
     @classmethod
-    async def direct(cls, running: Running, alpn: bool = True) -> Raw:
+    async def direct(cls, running: Running, alpn: bool = True, server_hostname: str = "localhost") -> Raw:
         return cls(
             *await asyncio.open_connection(
-                running.address, running.port, ssl=running.tls(alpn), server_hostname="localhost"
+                running.address, running.port, ssl=running.tls(alpn), server_hostname=server_hostname
             )
         )
+
+    @classmethod
+    async def nameless(cls, running: Running) -> Raw:
+        """Without SNI, as clients do that connect to an address."""
+        return await cls.direct(running, server_hostname=running.address)
 
     @classmethod
     async def session(cls, running: Running) -> Raw:

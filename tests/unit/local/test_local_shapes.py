@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from tausql.control.settings import ControlSettings
-from tausql.local import environment
+from tausql.local import environment, up
 from tausql.local.cluster import PORTS, Cluster, alive, assign_ports, load, port_free
-from tausql.local.shapes import ORDER, Place, Ports, Shape, fleet_of, places, planned_of
-from tausql.local.up import StartError, up_fleet
+from tausql.local.shapes import Place, Ports, Shape, fleet_of, places, planned_of
+from tausql.local.up import StartError, Wishes, up_fleet
 from tausql.processor.settings import ProcessorSettings
+from tausql.protocol.fleet import SERVICES
 from tausql.sql.dialect import Dialect
 
 
@@ -24,7 +25,7 @@ def ports_of(made: list[Place]) -> dict[str, Ports]:
 @pytest.mark.parametrize("shape", list(Shape))
 def test_every_service_is_somewhere(shape: Shape) -> None:
     made = places(shape, 3)
-    assert {service for place in made for service in place.services} == set(ORDER)
+    assert {service for place in made for service in place.services} == set(SERVICES)
     assert len({place.name for place in made}) == len(made)
 
 
@@ -32,7 +33,7 @@ def test_separate_and_packed_have_the_same_members() -> None:
     def members(shape: Shape) -> set[tuple[str, str]]:
         made = places(shape, 3)
         fleet = fleet_of(made, ports_of(made), "127.0.0.1")
-        return {(service, member.name) for service in ORDER for member in fleet.of(service)}
+        return {(service, member.name) for service in SERVICES for member in fleet.of(service)}
 
     assert members(Shape.separate) == members(Shape.packed)
 
@@ -124,7 +125,7 @@ def test_switches_reach_the_processors(tmp_path, monkeypatch) -> None:
 def test_fewer_storages_than_the_data_lies_with_are_refused(tmp_path) -> None:
     Cluster("packed", 3, "127.0.0.1", 5432, 8080, 0, [], storages=2).save(tmp_path)
     with pytest.raises(StartError, match="use --storages 2"):
-        up_fleet(tmp_path, Shape.packed, 3, 5432, 8080, "127.0.0.1")
+        up_fleet(tmp_path, Wishes(zones=3))
 
 
 def test_frontend_is_built_after_its_processor() -> None:
@@ -148,6 +149,14 @@ def test_ports_are_kept_where_they_are_free(tmp_path) -> None:
         assert not port_free("127.0.0.1", taken.getsockname()[1])
 
 
+def test_cluster_file_of_a_fleet_without_clusters_of_its_own_is_read(tmp_path) -> None:
+    old = {"shape": "packed", "zones": 3, "host": "127.0.0.1", "pg_port": 5432, "http_port": 8080, "supervisor": 0}
+    (tmp_path / "cluster.json").write_bytes(msgspec.json.encode({**old, "processes": [], "storages": 1}))
+    found = load(tmp_path)
+    assert found is not None
+    assert (found.region, found.api_port, found.websocket_port, found.identifier) == ("us-east-1", 8081, 0, "")
+
+
 def test_cluster_file_of_somebody_else_is_refused(tmp_path) -> None:
     (tmp_path / "cluster.json").write_text("[]")
     with pytest.raises(ValueError, match="not a cluster file"):
@@ -159,12 +168,56 @@ def test_alive_knows_the_living() -> None:
     assert not alive(0)
 
 
-def test_client_environment_has_what_libpq_needs(tmp_path) -> None:
-    environment.password_file(tmp_path).write_text("it's secret\n")
-    cluster = Cluster("packed", 3, "127.0.0.1", 5433, 8081, 0, [])
-    settings = environment.for_client(tmp_path, cluster)
-    assert settings["PGPORT"] == "5433"
-    assert settings["PGPASSWORD"] == "it's secret"
-    lines = environment.export_lines(settings)
-    assert "export PGSSLMODE=require" in lines
-    assert """export PGPASSWORD='it'"'"'s secret'""" in lines
+def test_what_is_exported_is_quoted_for_a_shell() -> None:
+    lines = environment.export_lines({"PGSSLMODE": "verify-full", "PGPASSWORD": "it's a?b&c"})
+    assert "export PGSSLMODE=verify-full" in lines
+    assert """export PGPASSWORD='it'"'"'s a?b&c'""" in lines
+
+
+def test_control_is_told_the_first_key_and_where_to_serve(tmp_path, monkeypatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TAUSQL_")]:
+        monkeypatch.delenv(name)
+    made = places(Shape.packed, 3)
+    ports = ports_of(made)
+    assert fleet_of(made, ports, "127.0.0.1", "eu-west-1").region == "eu-west-1"
+    planned = planned_of(made, ports, "127.0.0.1", 1, 1 << 20)
+    cluster = Cluster("packed", 3, "127.0.0.1", 5432, 8080, 0, [], api_port=9000, websocket_port=443)
+    for place in made:
+        told = environment.for_process(tmp_path, cluster, Shape.packed, place, ports[place.name], planned)
+        assert told["TAUSQL_FRONTEND_SNI"] == "optional"
+        assert told["TAUSQL_FRONTEND_WEBSOCKET_LISTEN"] == "127.0.0.1:443"
+        with monkeypatch.context() as patched:
+            for name, value in told.items():
+                patched.setenv(name, value)
+            settings = ControlSettings()
+        if "control" in place.services:
+            assert settings.api_listen == "127.0.0.1:9000"
+            assert settings.credentials_file == str(tmp_path / "credentials.json")
+            assert settings.fleet_key_file == str(tmp_path / "fleet.key")
+        else:
+            assert settings.api_listen == settings.credentials_file == ""
+
+
+@pytest.mark.parametrize(
+    ("wishes", "told"),
+    [
+        (Wishes(pg_port=8081), "--pg-port and --api-port are both 8081"),
+        (Wishes(api_port=9, websocket_port=9), "--api-port and --websocket-port are both 9"),
+    ],
+)
+def test_a_port_is_for_one_thing(tmp_path, wishes: Wishes, told: str, monkeypatch) -> None:
+    monkeypatch.setattr("tausql.local.up.port_free", lambda host, port: True)
+    with pytest.raises(StartError, match=told):
+        up_fleet(tmp_path, wishes)
+
+
+def test_the_port_for_websockets_is_443_where_that_can_be_had(monkeypatch) -> None:
+    free = True
+    monkeypatch.setattr("tausql.local.up.port_free", lambda host, port: port != 443 or free)
+    assert up._check_ports(Wishes()) == 443
+    assert up._check_ports(Wishes(websocket_port=0)) == 0
+    assert up._check_ports(Wishes(pg_port=443)) == 0
+    free = False
+    assert up._check_ports(Wishes()) == 0
+    with pytest.raises(StartError, match=r"port 443 of 127\.0\.0\.1 is in use: choose another with --websocket-port"):
+        up._check_ports(Wishes(websocket_port=443))

@@ -67,7 +67,7 @@ def test_nothing_is_installed_into_the_last_stage_by_other_means() -> None:
 
 
 def test_the_ports_are_those_of_the_services() -> None:
-    assert set(FINAL.last("EXPOSE").value.split()) == {"5432", "7400", "7500", "8080"}
+    assert set(FINAL.last("EXPOSE").value.split()) == {"5432", "7400", "7500", "8080", "8081", "8443"}
 
 
 def test_what_is_copied_is_sent_to_the_builder() -> None:

@@ -17,13 +17,24 @@ import yaml
 from cryptography import x509
 from tests.unit.chart import tools
 
+from tausql.access.key_material import fleet_key, is_access_key_id
 from tausql.control import certificates_plan as plan
 
 ROOT = Path(__file__).resolve().parents[3]
 OVERLAY = ROOT / "k8s" / "overlays" / "multi-region"
 REGIONS = ("east", "west", "witness")
 FULL = ("east", "west")
-SERVICES = {"frontend", "processor", "adjudicator", "journal", "crossbar", "storage", "timekeeper", "control"}
+SERVICES = {
+    "frontend",
+    "processor",
+    "adjudicator",
+    "journal",
+    "crossbar",
+    "storage",
+    "timekeeper",
+    "control",
+    "changefeed",
+}
 REGION_LABEL = "topology.kubernetes.io/region"
 
 Object = dict[str, Any]
@@ -142,12 +153,12 @@ def test_regions_may_be_zones_where_nodes_have_no_other_label(region: str) -> No
         assert expression["values"] == ["zone-1", "zone-2"]
 
 
-def test_one_password_opens_both_endpoints() -> None:
+def test_one_access_key_opens_both_endpoints() -> None:
     for region in FULL:
         secrets = [item["metadata"]["name"] for item in render(region) if item["kind"] == "Secret"]
-        assert not [name for name in secrets if "admin" in name]
-        volumes = workloads(render(region))["frontend"]["spec"]["template"]["spec"]["volumes"]
-        assert "tausql-admin" in [volume.get("secret", {}).get("secretName") for volume in volumes]
+        assert not [name for name in secrets if "credentials" in name]
+        volumes = workloads(render(region))["control"]["spec"]["template"]["spec"]["volumes"]
+        assert "tausql-credentials" in [volume.get("secret", {}).get("secretName") for volume in volumes]
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -276,23 +287,27 @@ def clients(tmp_path: Path) -> Clients:
     return Clients(tmp_path)
 
 
-def test_prepare_gives_all_regions_one_password_and_one_authority_each_for_fleet_and_edge(clients: Clients) -> None:
+def test_prepare_gives_all_regions_one_access_key_and_one_authority_each_for_fleet_and_edge(clients: Clients) -> None:
     clients.run("prepare.sh")
     objects = clients.objects()
     secrets = {key: value for key, value in objects.items() if "/secret/" in key}
     assert set(secrets) == {
         *(f"/tausql-{region}/secret/tausql-{region}-ca" for region in REGIONS),
         *(f"/tausql-{region}/secret/tausql-{region}-edge-ca" for region in FULL),
-        *(f"/tausql-{region}/secret/tausql-admin" for region in FULL),
+        *(f"/tausql-{region}/secret/tausql-credentials" for region in FULL),
     }
     fleet = [secrets[f"/tausql-{region}/secret/tausql-{region}-ca"] for region in REGIONS]
     edge = [secrets[f"/tausql-{region}/secret/tausql-{region}-edge-ca"] for region in FULL]
-    password = [secrets[f"/tausql-{region}/secret/tausql-admin"] for region in FULL]
-    for same in (fleet, edge, password):
+    credentials = [secrets[f"/tausql-{region}/secret/tausql-credentials"] for region in FULL]
+    for same in (fleet, edge, credentials):
         assert all(one == same[0] for one in same)
     assert fleet[0] != edge[0]
     assert set(fleet[0]) == {"ca.crt", "tls.crt", "tls.key"}
-    assert len(password[0]["password"]) == 32
+    key = {name: credentials[0][name] for name in ("access_key_id", "secret_access_key")}
+    assert json.loads(credentials[0]["credentials.json"]) == key
+    assert is_access_key_id(key["access_key_id"])
+    assert len(key["secret_access_key"]) == 40
+    assert len(fleet_key(credentials[0]["fleet.key"])) == 32
     assert {key for key in objects if "/secret/" not in key} == {f"/tausql-{region}" for region in REGIONS}
 
 
@@ -335,9 +350,10 @@ def test_what_one_region_has_can_replace_what_the_others_have(clients: Clients) 
     for region in REGIONS:
         assert clients.objects()[f"/tausql-{region}/secret/tausql-{region}-ca"] == changed
     everything = clients.objects()
-    clients.run("prepare.sh", "--from", "witness")  # which has neither a password nor an edge
+    clients.run("prepare.sh", "--from", "witness")  # which has neither an access key nor an edge
     assert clients.objects() == everything
-    assert everything["/tausql-east/secret/tausql-admin"] == objects["/tausql-east/secret/tausql-admin"]
+    name = "/tausql-east/secret/tausql-credentials"
+    assert everything[name] == objects[name]
 
 
 def test_regions_may_be_clusters_of_their_own(clients: Clients) -> None:

@@ -21,6 +21,7 @@ from tausql.protocol.adjudicator import (
     Undecided,
     WatchHoldings,
 )
+from tausql.protocol.clusters import ClusterRecord, Clusters, WatchClusters
 from tausql.protocol.fleet import Fleet, Member
 from tausql.protocol.ranges import EVERYTHING, RangeSet
 from tausql.protocol.storage import (
@@ -46,7 +47,7 @@ class Data:
 
     def __init__(self) -> None:
         self.versions: dict[bytes, list[tuple[int, bytes | None]]] = {}
-        self.schema: dict[int, list[int]] = {}
+        self.schema: dict[int, list[int]] = {}  # by relation of cluster 1; those of others, see `schema_key`
         self.commits: list[tuple[int, Commit]] = []
         self.verdicts: dict[bytes, Committed | Aborted] = {}
         self.received: list[bytes] = []  # txn ids of commits that arrived, to see one sent twice
@@ -79,14 +80,14 @@ class Data:
         for key, value in _body.decode(request.body):
             self.versions.setdefault(key, []).append((tau, value))
         for relation in request.changes:
-            self.schema.setdefault(relation, []).append(tau)
+            self.schema.setdefault(schema_key(cluster_of(request.low), relation), []).append(tau)
 
     def conflict(self, request: Commit) -> Aborted | None:
         writes, shares = conflict_keys(request)
         for tau, other in self.commits:
             if tau <= request.tau_start:
                 continue
-            if set(request.schema) & set(other.changes):
+            if set(request.schema) & set(other.changes) and cluster_of(request.low) == cluster_of(other.low):
                 return Aborted(Reason.schema)
             touched, shared = map(set, conflict_keys(other))
             for key in writes:
@@ -96,6 +97,14 @@ class Data:
                 if key in touched:
                     return Aborted(Reason.conflict, 0, key)
         return None
+
+
+def cluster_of(key: bytes) -> int:
+    return int.from_bytes(key[:4], "big") if key else 1
+
+
+def schema_key(cluster: int, relation: int) -> int:
+    return (cluster ^ 1) << 32 | relation
 
 
 def conflict_keys(request: Commit) -> tuple[list[bytes], list[bytes]]:
@@ -153,8 +162,9 @@ class FakeStorage:
     def _answer(self, request: Read, reply: Reply) -> None:
         data = self.data
         data.closed = max(data.closed, request.tau)
+        first = request.gets[0] if request.gets else request.scans[0].low if request.scans else b""
         for relation, version in request.schema if request.gets or request.scans else ():
-            current = data.version(relation, request.tau)
+            current = data.version(schema_key(cluster_of(first), relation), request.tau)
             if current != version:
                 reply.answer(StaleSchema(relation, current))
                 return
@@ -175,7 +185,9 @@ class FakeStorage:
             return
         data = self.data
         data.closed = max(data.closed, request.tau)
-        versions = [(relation, data.version(relation, request.tau)) for relation in data.schema]
+        own = schema_key(request.cluster, 0)
+        relations = [key - own for key in data.schema if key >> 32 == own >> 32]
+        versions = [(relation, data.version(own | relation, request.tau)) for relation in relations]
         reply.answer(SchemaVersions(max((tau for _, tau in versions), default=0), versions))
 
 
@@ -297,6 +309,26 @@ class FakeAdjudicator:
             reply.answer(Undecided())
 
 
+class FakeControl:
+    """Tells what it is made to tell."""
+
+    def __init__(self, process: Process) -> None:
+        self.records: dict[str, ClusterRecord] = {}
+        self.sinks: list[Sink] = []
+        process.network.serve("control", Routes(streams={WatchClusters: self.watch}))
+
+    def watch(self, request: WatchClusters, sink: Sink) -> None:
+        self.sinks.append(sink)
+        sink.push(Clusters(True, tuple(self.records.values())))
+
+    def tell(self, *records: ClusterRecord, removed: tuple[str, ...] = ()) -> None:
+        self.records.update({record.identifier: record for record in records})
+        for identifier in removed:
+            del self.records[identifier]
+        for sink in self.sinks:
+            sink.push(Clusters(False, records, removed))
+
+
 class TestFleet:
     """Storages and adjudicators, one a zone, and processors in zone a, in one world. The first adjudicator holds stream
     0; with several `streams`, the next ones one more each."""
@@ -305,7 +337,13 @@ class TestFleet:
     storage = FakeStorage
 
     def __init__(
-        self, seed: int = 1, processors: int = 1, streams: int = 1, storages: str = "ab", **settings: Any
+        self,
+        seed: int = 1,
+        processors: int = 1,
+        streams: int = 1,
+        storages: str = "ab",
+        control: bool = False,
+        **settings: Any,
     ) -> None:
         self.world = World(seed)
         self.data = Data()
@@ -317,7 +355,11 @@ class TestFleet:
         self.fleet = Fleet(
             storage=tuple(Member(name, zone, f"{name}:1") for name, zone in zip(names, storages, strict=True)),
             adjudicator=tuple(Member(f"adjudicator-{zone}", zone, f"adjudicator-{zone}:1") for zone in zones),
+            control=(Member("control-a", "a", "control-a:1"),) if control else (),
         )
+        self.controls: list[FakeControl] = []
+        if control:
+            self._start("control-a", "a", lambda p: self.controls.append(FakeControl(p)))
         for name, zone in zip(names, storages, strict=True):
             self._start(name, zone, lambda p: self.storages.append(self.storage(p, self.data)))
         for at, zone in enumerate(zones):

@@ -1,4 +1,4 @@
-"""SQL over HTTP onto a processor in virtual time: the frontend's real routes, and no socket, clock or password file.
+"""SQL over HTTP onto a processor in virtual time: the frontend's real routes and tokens, and no socket.
 
 What a session is fed it works off at once: virtual time goes on until the fleet has nothing more to do for it.
 """
@@ -6,22 +6,30 @@ What a session is fed it works off at once: virtual time goes on until the fleet
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 from processor_fleet import TestFleet
 
+from tausql.access.connect_tokens import action_for, connect_token
+from tausql.access.sigv4 import Credentials
 from tausql.frontend.app import create_app
-from tausql.frontend.authentication import PasswordAuthenticator
+from tausql.frontend.cluster_directory import ClusterDirectory
 from tausql.frontend.service import FrontendService
 from tausql.frontend.settings import FrontendSettings
+from tausql.protocol.clusters import FIRST_CLUSTER, ClusterRecord, Clusters, KeyRecord, Keys
 from tausql.protocol.fleet import Fleet
 from tausql.protocol.processor import ClientOut, SessionIn, SessionStart
 from tausql.runtime.fleet import Directory
 from tausql.simulation.world import Process
 
-PASSWORD = "secret"
+_HOST = "f.dsql.local-1.on.aws"
+_ALLOW = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+_ARN = "arn:aws:dsql:local-1:000000000000:cluster/f"
+# Nothing is mapped to roles: which of them there are is what is tried here.
+_KEY = KeyRecord("AKIATEST", "secret", "arn:aws:iam::000000000000:user/test", "", (_ALLOW,))
 _SETTLED_SECONDS = 1.0  # virtual
 
 
@@ -71,7 +79,7 @@ class Http:
                 FrontendSettings(**settings),
                 _Host(fleet),
                 directory=Path("unused"),
-                authenticator=PasswordAuthenticator("postgres", PASSWORD),
+                clusters=_known(),
             )
             self._services.append(service)
             return service
@@ -85,7 +93,9 @@ class Http:
 
     async def _post(self, path: str, body: Any) -> httpx.Response:
         transport = httpx.ASGITransport(app=self._app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://f", auth=(self.user, PASSWORD)) as http:
+        credentials = Credentials(_KEY.access_key_id, _KEY.secret)
+        token = connect_token(credentials, _HOST, "local-1", action_for(self.user), time.time())
+        async with httpx.AsyncClient(transport=transport, base_url="http://f", auth=(self.user, token)) as http:
             return await http.post(f"/v1/{path}", json=body)
 
     def begin(self) -> str:
@@ -105,6 +115,13 @@ class Http:
         assert answer.status_code == 200, answer.text
         rows: list[list[Any]] = answer.json()["rows"]
         return rows
+
+
+def _known() -> ClusterDirectory:
+    known = ClusterDirectory()
+    known.take_clusters(Clusters(True, (ClusterRecord("f", FIRST_CLUSTER, "ACTIVE", _ARN, (_HOST,)),)))
+    known.take_keys(Keys(True, (_KEY,)))
+    return known
 
 
 def refusal(answer: httpx.Response) -> tuple[str, str]:

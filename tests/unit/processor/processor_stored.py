@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from tausql.protocol.keys import row_key_of
 from tausql.protocol.pushdown import compile_projection, compile_tests
 from tausql.protocol.ranges import EVERYTHING, RangeSet
 from tausql.protocol.rows import decode_stored
@@ -62,7 +63,8 @@ def page_of(rows: dict[bytes, bytes], scan: Scan, page_rows_max: int = 1000, ran
     page = Page([], [], [], resume)
     room = min(scan.page_rows, page_rows_max)
     for at, key in enumerate(keys):
-        row_key, value = (rows[key], rows.get(rows[key])) if scan.fetch else (key, rows[key])
+        row_key = row_key_of(rows[key]) if scan.fetch else key
+        value = rows.get(row_key)
         if scan.fetch and not within(row_key, ranges):
             page.keys.append(row_key)
             page.values.append(None)

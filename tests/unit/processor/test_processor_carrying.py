@@ -172,6 +172,42 @@ def test_drained_session_moves_when_it_is_idle() -> None:
     in_loop(body)
 
 
+def test_the_value_of_a_sequence_moves_with_its_session() -> None:
+    def body() -> None:
+        one = relayed()
+        notes_of(one, query("CREATE SEQUENCE q CACHE 65536"))
+        notes_of(one, query("CREATE SEQUENCE other CACHE 65536"))
+        told = [note.sequences for note in notes_of(one, query("SELECT nextval('q')")) if isinstance(note, Changed)]
+        assert [[value for _, value in sequences] for sequences in told] == [[1]]
+        assert notes_of(one, query("SELECT currval('q')")) == []
+        notes_of(one, query("SELECT setval('q', 50), setval('other', 7, false)"))
+        one.fleet.processors[0].sessions.drain()
+        one.send(query("SELECT currval('q')"))
+        assert rows(one.answered()) == [("50",)]
+        assert len(one.moves) == 1
+        one.send(query("SELECT currval('other')"))
+        assert [code for code, _ in errors(one.answered())] == ["55000"]
+        one.send(query("SELECT nextval('q')"))  # what was left of its block stayed behind
+        assert rows(one.answered()) == [("51",)]
+
+    in_loop(body)
+
+
+def test_the_value_of_a_sequence_is_known_where_its_commit_is() -> None:
+    def body() -> None:
+        one = relayed()
+        notes_of(one, query("CREATE SEQUENCE q CACHE 65536"))
+        one.wire.stuck = True
+        one.send(query("INSERT INTO items VALUES (nextval('q'), 1, 'a')"))
+        one.run(0.1)
+        (note,) = [decode(body) for body in split(one.wire.said)[1] if isinstance(decode(body), CommitNote)][-1:]
+        assert isinstance(note, CommitNote)
+        assert [value for _, value in note.sequences] == [1]
+        assert list(one.session.carried.sequences.values()) == [1]
+
+    in_loop(body)
+
+
 def test_session_still_in_a_transaction_when_its_processor_stops_is_lost_and_goes_on() -> None:
     def body() -> None:
         one = relayed()
@@ -299,6 +335,16 @@ def test_what_a_lenient_cluster_lets_a_session_have_moves_with_it() -> None:
             assert rows(one.answered()) == [(told,)]
         one.send(query("DELETE FROM items"))
         assert errors(one.answered())[0][0] == "25006"
+
+    in_loop(body)
+
+
+def test_a_session_with_temporary_tables_stays() -> None:
+    def body() -> None:
+        one = relayed(extensions=True)
+        (note,) = notes_of(one, query("CREATE TEMP TABLE mine (id int)"))
+        assert isinstance(note, Immovable)
+        assert note.reason == "it has temporary tables"
 
     in_loop(body)
 

@@ -295,12 +295,12 @@ def test_every_row_fits_its_columns(client: Client) -> None:
 
 def test_what_was_worked_out_of_an_old_schema_does_not_stay(fleet: TestFleet, client: Client) -> None:
     values(client, "SELECT count(*) FROM pg_class")
-    old = fleet.processor.catalogue.shared
+    old = fleet.processor.tenants.first.catalogue.shared
     assert old is not None
     assert old.derived
     client.query("CREATE TABLE more (id int)")
     assert values(client, "SELECT relkind FROM pg_class WHERE relname = 'more'") == [("r",)]
-    assert fleet.processor.catalogue.shared is not old
+    assert fleet.processor.tenants.first.catalogue.shared is not old
     assert not old.derived
 
 
@@ -320,3 +320,14 @@ def test_the_current_schema_is_one_that_is_there(client: Client) -> None:
     assert values(client, asked) == [(None, None, "{pg_catalog}")]
     client.query("SET search_path = nowhere, public")
     assert values(client, asked) == [("public", "public", "{pg_catalog,public}")]
+
+
+def test_the_relations_of_sys_have_their_rows() -> None:
+    session = Client(TestFleet())
+    listed = "SELECT c.oid::regclass, relkind, relnatts FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+    assert rows(session.query(f"{listed} WHERE nspname = 'sys' ORDER BY c.oid")) == [
+        ("sys.jobs", "v", "9"),
+        ("sys.iam_pg_role_mappings", "v", "6"),
+    ]
+    columns = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'sys.jobs'::regclass"
+    assert rows(session.query(f"{columns} AND attnum < 3 ORDER BY attnum")) == [("job_id", "text"), ("status", "text")]

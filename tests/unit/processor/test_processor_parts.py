@@ -141,7 +141,7 @@ def test_internal_transactions_retry_what_lost_a_race() -> None:
         internal.transaction.insert_row(9, b"\0\0\0\1\0\0\0\x09key", b"\x90")
         return "done"
 
-    fleet.processor.internal.begin(body, lambda value, error: ended.append((value, error)))
+    fleet.processor.tenants.first.internal.begin(body, lambda value, error: ended.append((value, error)))
     fleet.until(lambda: bool(ended))
     assert ended == [("done", None)]
     assert len(attempts) == 3
@@ -156,7 +156,7 @@ def test_internal_transactions_give_up_in_the_end() -> None:
     async def body(internal: InternalTransaction) -> None:
         internal.transaction.insert_row(9, b"\0\0\0\1\0\0\0\x09key", b"\x90")
 
-    fleet.processor.internal.begin(body, lambda value, error: ended.append(error))
+    fleet.processor.tenants.first.internal.begin(body, lambda value, error: ended.append(error))
     fleet.until(lambda: bool(ended))
     assert ended[0].code is Code.serialization_failure
 
@@ -210,7 +210,7 @@ def test_metrics_tell_kinds_codes_and_what_a_cluster_used() -> None:
     fleet = TestFleet()
     add_table(fleet, items())
     session = Client(fleet)
-    before = fleet.processor.metrics.usage.total_transactions
+    before = fleet.processor.metrics.usages.of(1).total_transactions
     session.query("INSERT INTO items (id) VALUES (1)")
     session.query("SELECT * FROM items")
     session.query("SELECT * FROM nowhere")
@@ -220,7 +220,7 @@ def test_metrics_tell_kinds_codes_and_what_a_cluster_used() -> None:
     assert (counts.statements["insert"], counts.statements["query"]) == (1, 1)
     assert counts.errors[Code.undefined_table] == 1
     assert counts.activities == {"active": 0, "idle": 0, "idle in transaction": 1, "idle in transaction (aborted)": 0}
-    usage = counts.usage
+    usage = counts.usages.of(1)
     assert usage.total_transactions - before == 3
     assert usage.read_only_transactions >= 1
     assert usage.bytes_read > 0

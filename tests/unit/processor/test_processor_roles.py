@@ -211,3 +211,25 @@ def test_who_may_log_in(fleet: TestFleet, admin: Client, user: str, message: str
     refused = Client(fleet, start=SessionStart(user, "postgres", {}))
     assert errors(refused.greeting) == [("28000", message)]
     assert refused.out.closed
+
+
+@pytest.mark.parametrize("switches", [(), ("lenient",)])
+@pytest.mark.parametrize("parameters", [{"role": "r1"}, {"ROLE": "admin"}, {"options": "-c role=admin"}])
+def test_nobody_comes_in_as_somebody_else(
+    fleet: TestFleet, admin: Client, parameters: dict[str, str], switches: tuple[str, ...]
+) -> None:
+    """A startup packet has no transaction in which a membership could be looked up, and its sender is who he is."""
+    refused = Client(fleet, start=SessionStart("r2", "postgres", parameters, switches=switches))
+    name = "ROLE" if "ROLE" in parameters else "role"
+    assert errors(refused.greeting) == [("0A000", f'setting configuration parameter "{name}" not supported')]
+    assert refused.out.closed
+    nobody = Client(fleet, start=SessionStart("r2", "postgres", {"role": "none"}, switches=switches))
+    assert rows(nobody.query("SELECT current_user")) == [("r2",)]
+
+
+def test_nobody_becomes_another_role_before_it_is_known_who_may(fleet: TestFleet) -> None:
+    early = Client(fleet, start=SessionStart("admin", "postgres", {}, cluster=9))
+    assert error(early, "BEGIN; SET LOCAL ROLE postgres; SELECT current_user") == (
+        "57P03",
+        "the catalogue has not been read yet",
+    )

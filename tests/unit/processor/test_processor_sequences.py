@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from processor_client import Client, errors, rows, tags
 from processor_fleet import TestFleet
 
 from tausql.pgwire.client import NoticeResponse
+from tausql.processor.sequences import SequenceStore
 
 
 @pytest.fixture
@@ -45,8 +48,34 @@ def test_rows_of_one_statement_take_no_more_than_they_need(session: Client) -> N
     answer = session.query("SELECT nextval('q'), g FROM generate_series(1, 2500) AS g")
     found = rows(answer)
     assert len(found) == 2500
-    assert [int(value) for value, _ in found] == list(range(1, 5000, 2))
+    assert [int(value or 0) for value, _ in found] == list(range(1, 5000, 2))
     assert one(session, "SELECT nextval('q')") == "5001"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_values_go_back_only_to_what_they_were_taken_of(
+    fleet: TestFleet, session: Client, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """A setval to the value that the statement had come to, or values taken up to it again, are not undone."""
+    session.query("CREATE SEQUENCE q CACHE 1")
+    original = SequenceStore.give_back
+    came_to: list[int] = []
+
+    async def give_back(self: SequenceStore, oid: int, first: int, last: int, *more: Any) -> None:
+        came_to.append(last)
+        if again:
+            await self.set(oid, 1, False)
+            while (await self.take(oid, 1)).first < last:
+                pass
+        else:
+            await self.set(oid, last, True)
+        await original(self, oid, first, last, *more)
+
+    monkeypatch.setattr(SequenceStore, "give_back", give_back)
+    assert len(rows(session.query("SELECT nextval('q') FROM generate_series(1, 5)"))) == 5
+    (last,) = came_to
+    assert last > 5
+    assert one(Client(fleet), "SELECT nextval('q')") == str(last + 1)
 
 
 def test_setval_and_its_limits(session: Client) -> None:
@@ -176,7 +205,7 @@ def test_identity_columns(session: Client) -> None:
 def test_a_schema_change_after_planning_does_not_hide_the_sequence(session: Client) -> None:
     session.query("CREATE SEQUENCE later CACHE 65536")
     assert one(session, "SELECT nextval('later')") == "1"
-    session.processor.catalogue.changed(1 << 62)  # told of one that storage does not show yet
+    session.processor.tenants.first.catalogue.changed(1 << 62)  # told of one that storage does not show yet
     assert one(session, "SELECT nextval('later')") == "2"
 
 

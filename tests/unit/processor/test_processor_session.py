@@ -12,6 +12,7 @@ from tausql.pgwire import client
 from tausql.pgwire.client import BackendKeyData, ParameterStatus, ReadyForQuery
 from tausql.protocol.processor import PROCESSOR_SHIFT
 from tausql.sql.catalogue.descriptors import Column
+from tausql.sql.plans import PlanCache
 
 
 @pytest.fixture
@@ -258,7 +259,7 @@ def test_refused_statements(session: Client, sql: str, text: str | None) -> None
 def test_refusing_again_and_again_keeps_nothing(session: Client) -> None:
     for _ in range(3):
         assert errors(session.query("LISTEN a")) == [("0A000", "unsupported statement: Listen")]
-    (statement,) = session.processor.plans.statements("LISTEN a")
+    (statement,) = session.processor.tenants.first.of(()).plans.statements("LISTEN a")
     assert statement.options["error"].__traceback__ is None
 
 
@@ -304,7 +305,7 @@ def test_a_defect_is_told_to_its_client_only(session: Client, monkeypatch: pytes
         raise ZeroDivisionError("a defect")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(session.processor.plans), "simple", broken)
+        patch.setattr(PlanCache, "simple", broken)
         answer = session.query("SELECT 1")
     assert errors(answer) == [("XX000", "internal error: ZeroDivisionError")]
     assert rows(session.query("SELECT 1")) == [("1",)]

@@ -22,7 +22,7 @@ def filled(fleet: TestFleet, count: int = 200) -> Client:
 
 
 def known(fleet: TestFleet) -> dict[str, float]:
-    snapshot = fleet.processor.catalogue.shared
+    snapshot = fleet.processor.tenants.first.catalogue.shared
     assert snapshot is not None
     return {snapshot.by_oid[oid].name: found.rows for oid, found in snapshot.statistics.items()}
 

@@ -33,7 +33,7 @@ def run(fleet: TestFleet, coroutine: Any, seconds: float = 60.0) -> Any:
 
 
 def begin(fleet: TestFleet, at: int = 0) -> Transaction:
-    return Transaction(fleet.processors[at]._shared.transactions, False)
+    return Transaction(fleet.processors[at].tenants.first.transactions, False)
 
 
 async def put(transaction: Transaction, key: bytes, value: bytes) -> None:

@@ -34,6 +34,7 @@ DATUMS = {
         lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
         max_leaves=5,
     ),
+    ColumnKind.array: st.lists(st.one_of(st.none(), st.integers(-5, 5), st.text(max_size=3)), max_size=3),
 }
 
 

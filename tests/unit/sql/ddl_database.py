@@ -141,7 +141,7 @@ class DdlDatabase:
                 entry = index.entry(row, key)
                 if entry is not None:
                     assert entry not in wanted
-                    wanted[entry] = key
+                    wanted[entry] = index.entry_value(row, key)
         there = (
             {key: value for key, value in self.store.entries.items() if key.startswith(prefixes)} if prefixes else {}
         )

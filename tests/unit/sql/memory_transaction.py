@@ -12,6 +12,7 @@ from typing import Any
 from sortedcontainers import SortedDict
 
 from tausql.processor.partial_totals import as_rows
+from tausql.protocol.keys import row_key_of
 from tausql.protocol.pushdown import compile_projection, compile_tests
 from tausql.protocol.rows import decode_stored
 from tausql.protocol.storage import Scan, sampled
@@ -96,7 +97,8 @@ class MemoryTransaction:
         for key in keys:
             value = self.snapshot[key]
             if scan.fetch:
-                key, value = value, self.snapshot[value]
+                key = row_key_of(value)
+                value = self.snapshot[key]
             stored = decode_stored(value) if scan.tests or project is not None else []  # entries are no arrays
             if passes(stored) and (not scan.sample or sampled(key, scan.sample)):
                 found.append((key, value if project is None else project(stored)))

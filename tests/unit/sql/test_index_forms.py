@@ -176,3 +176,22 @@ def test_a_foreign_key_keeps_its_index() -> None:
         "drop cascades to constraint c_a_fkey on table c"
     ]
     assert not db.table("c").foreign_keys
+
+
+def test_a_users_function_in_an_index_is_found_by_queries_that_call_it() -> None:
+    db = DdlDatabase()
+    db.do("create table t (id int primary key, a int, b text)")
+    db.do("create function f(x int) returns int language sql immutable as 'select x * 2 + 1'")
+    db.do("create function g(x text) returns text language sql immutable strict as 'select lower(x)'")
+    for form in ("create unique index async by_f on t (f(a))", "create index async by_g on t (g(b)) where f(a) > 3"):
+        assert db.work(db.ddl(form).job_id).status == "completed"
+    db.do("insert into t select i, i, 'X' || i from generate_series(1, 2000) i")
+    for sql, index in (
+        ("select id from t where f(a) = 21", "by_f"),
+        ("select id from t where g(b) = 'x10' and f(a) > 3", "by_g"),
+    ):
+        assert f" using {index} on t " in str(db.do(f"explain {sql}"))
+        assert db.do(sql) == [[10]]
+    assert outcome(db, "insert into t values (0, 10, '')") == "23505"
+    there, wanted = db.entries("t")
+    assert there == wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from database import Database, table
 from hypothesis import given, settings
@@ -12,20 +13,29 @@ from memory_transaction import MemoryStore
 
 from tausql.protocol.errors import SqlError
 from tausql.sql.catalogue.descriptors import IndexState, Table
+from tausql.sql.catalogue.system import decode_table, encode_table
 from tausql.sql.tables import TableAccess
 
 
-def make(state: IndexState = IndexState.ready, keyed: bool = True) -> Database:
-    return Database(
-        table(
-            100,
-            "t",
-            ["id int4", "a int4", "b text", "c numeric"],
-            ["id"] if keyed else [],
-            [("t_a_idx", ["a"], False), ("t_b_key", ["b"], True), ("t_c_a_idx", ["c", "a"], False)],
-            states=dict.fromkeys(("t_a_idx", "t_c_a_idx"), state),
-        )
+def make(state: IndexState = IndexState.ready, keyed: bool = True, include: bool = False) -> Database:
+    """`include`: the indexes on a and on b have the other columns in their entries."""
+    made = table(
+        100,
+        "t",
+        ["id int4", "a int4", "b text", "c numeric"],
+        ["id"] if keyed else [],
+        [("t_a_idx", ["a"], False), ("t_b_key", ["b"], True), ("t_c_a_idx", ["c", "a"], False)],
+        states=dict.fromkeys(("t_a_idx", "t_c_a_idx"), state),
     )
+    return Database(covering(made, {"t_a_idx": (2, 3), "t_b_key": (1, 3)}) if include else made)
+
+
+def covering(made: Table, includes: dict[str, tuple[int, ...]]) -> Table:
+    indexes = [
+        msgspec.structs.replace(index, include=includes[index.name], covering=True) if index.name in includes else index
+        for index in made.indexes
+    ]
+    return msgspec.structs.replace(made, indexes=tuple(indexes))
 
 
 def contents(store: MemoryStore, one: Table) -> tuple[dict[bytes, list[Any]], dict[bytes, bytes]]:
@@ -84,11 +94,11 @@ def outcome(db: Database, sql: str, params: list[Any]) -> str | None:
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.lists(statements(), max_size=12), st.sampled_from(list(IndexState)), st.booleans())
+@given(st.lists(statements(), max_size=12), st.sampled_from(list(IndexState)), st.booleans(), st.booleans())
 def test_index_equals_table_after_any_statements(
-    made: list[tuple[str, list[Any]]], state: IndexState, keyed: bool
+    made: list[tuple[str, list[Any]]], state: IndexState, keyed: bool, include: bool
 ) -> None:
-    db = make(state, keyed)
+    db = make(state, keyed, include)
     for sql, params in made:
         if not keyed and "on conflict (id)" in sql:
             continue
@@ -103,6 +113,87 @@ def test_values_may_be_swapped_between_rows_of_a_unique_index() -> None:
     assert db.execute("update t set id = 3 - id")[0] == "UPDATE 2"
     assert db.rows("select id, a, b from t order by id") == [[1, 2, "x"], [2, 1, "y"]]
     assert_index_equals_table(db)
+
+
+def test_columns_of_include_are_read_from_entries() -> None:
+    db = make(include=True)
+    db.execute("insert into t values (1, 1, 'x', 1.50), (2, 1, null, null), (3, 2, 'y', 7)")
+    found = "select id, a, b, c from t where a = 1 order by id"
+    assert "Index Only Scan using t_a_idx" in "\n".join(db.plan(found))
+    assert [list(map(str, row)) for row in db.rows(found)] == [["1", "1", "x", "1.50"], ["2", "1", "None", "None"]]
+    assert not any(scan.fetch for scan in db.store.scans)
+    db.execute("update t set c = 1.0 where id = 1")
+    assert [str(row[3]) for row in db.rows(found)] == ["1.0", "None"]
+    by_b = "select a, c from t where b = 'x'"
+    assert "Index Only Scan using t_b_key" in "\n".join(db.plan(by_b))
+    assert [list(map(str, row)) for row in db.rows(by_b)] == [["1", "1.0"]]
+    assert db.rows(
+        "insert into t values (9, 5, 'x', 3) on conflict (b) do update set c = excluded.c returning id, c"
+    ) == [[1, 3]]
+    assert db.execute("delete from t where b = 'x'")[0] == "DELETE 1"
+    assert_index_equals_table(db)
+
+
+def test_entries_of_an_index_made_before_they_had_include_columns_are_read_through_the_row() -> None:
+    made = table(100, "t", ["id int4", "a int4", "b text"], ["id"], [("t_a_idx", ["a"], False)])
+    older = covering(made, {"t_a_idx": (2,)})
+    older = msgspec.structs.replace(
+        older, indexes=tuple(msgspec.structs.replace(index, covering=False) for index in older.indexes)
+    )
+    decoded = decode_table(encode_table(older))
+    assert decoded == older
+    db = Database(decoded)
+    db.execute("insert into t values (1, 1, 'x')")
+    access = TableAccess(1, decoded)
+    assert access.index_entry(decoded.indexes[0], [1, 1, "x"], access.key_of([1])) == (
+        access.indexes[0].encode([1]) + access.key_of([1])[8:], access.key_of([1]),
+    )  # fmt: skip
+    assert "Index Scan using t_a_idx" in "\n".join(db.plan("select b from t where a = 1"))
+    assert db.rows("select b from t where a = 1") == [["x"]]
+
+
+def test_a_column_of_include_is_no_key_column() -> None:
+    """FOR KEY SHARE of a row does not collide with an update of what a unique index only includes."""
+    db = make(include=True)
+    db.execute("insert into t values (1, 1, 'x', 1)")
+    entries: list[tuple[bytes, bool]] = []
+    updates: list[bool] = []
+    statement = db.store.statement
+    view = statement()
+
+    class Noted(type(view)):  # type: ignore[misc]
+        def put_entry(self, relation: int, key: bytes, value: bytes, unique: bool) -> None:
+            entries.append((key, unique))
+            super().put_entry(relation, key, value, unique)
+
+        def update_row(self, relation: int, key: bytes, value: bytes, key_columns_changed: bool) -> None:
+            updates.append(key_columns_changed)
+            super().update_row(relation, key, value, key_columns_changed)
+
+    view.__class__ = Noted
+    db.store.statement = lambda: view  # type: ignore[method-assign]
+    db.execute("update t set c = 2 where id = 1")
+    assert updates == [False]
+    assert [unique for _, unique in entries if unique] == []
+    assert len(entries) == 3
+
+
+@pytest.mark.parametrize("state", [IndexState.building, IndexState.failed])
+def test_a_row_keeps_off_the_entry_of_another_when_its_include_columns_change(state: IndexState) -> None:
+    made = table(
+        100, "t", ["id int4", "v text", "w int4"], ["id"], [("t_v_key", ["v"], True)], states={"t_v_key": state}
+    )
+    db = Database(covering(made, {"t_v_key": (2,)}))
+    one = db.snapshot.tables["public", "t"]
+    access = TableAccess(1, one)
+    for key in (1, 2):
+        db.store.entries[access.key_of([key])] = access.encode([key, "same", key])
+    entry, value = access.index_entry(one.indexes[0], [1, "same", 1], access.key_of([1])) or (b"", b"")
+    db.store.entries[entry] = value
+    db.execute("update t set w = 7 where id = 2")
+    assert db.store.entries[entry] == value
+    db.execute("update t set w = 8 where id = 1")
+    assert db.store.entries[entry] == access.indexes[0].entry_value([1, "same", 8], access.key_of([1]))
 
 
 @pytest.mark.parametrize("state", [IndexState.building, IndexState.failed])

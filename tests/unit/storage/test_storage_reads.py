@@ -6,6 +6,7 @@ import pytest
 from storage_model import FLEET, delivered, opened
 
 from tausql.protocol.crossbar import Delivery
+from tausql.protocol.keys import covering_value
 from tausql.protocol.ranges import EVERYTHING
 from tausql.protocol.rows import decode_stored, encode_stored
 from tausql.protocol.storage import (
@@ -91,6 +92,23 @@ def test_fetch_answers_with_rows_in_the_order_of_the_index(reader):
     assert page.resume == entry("8") + b"\x00"
     _, page = page_of(reader, Scan(*ENTRIES, fetch=True, reverse=True, limit=1))
     assert page.keys == [row_key(0)]
+
+
+def test_rows_are_fetched_through_entries_that_have_more_than_a_key():
+    engine = MemoryEngine()
+    applier = opened(engine)
+    covered = {
+        entry("2"): covering_value(row_key(7), b"\xff some columns"),
+        entry("1"): covering_value(row_key(8), b""),
+    }
+    body = {row_key(n): encode_stored([n]) for n in range(10)} | {entry(f"{9 - n}"): row_key(n) for n in range(10)}
+    applier.apply(Delivery(FLEET, [delivered(10, body | covered, (0, 5))], 40, ()))
+    reader = Reader(engine, applier.schema, EVERYTHING, 0, PageLimits())
+    _, page = page_of(reader, Scan(*ENTRIES, fetch=True, limit=4))
+    assert page.keys == [row_key(9), row_key(8), row_key(7), row_key(6)]
+    assert page.entries == [entry("0"), entry("1"), entry("2"), entry("3")]
+    _, page = page_of(reader, Scan(entry("2"), entry("3")))
+    assert page.values == [covered[entry("2")]]
 
 
 def test_an_entry_without_its_row_is_no_silent_gap(reader):

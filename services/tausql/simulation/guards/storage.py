@@ -132,7 +132,7 @@ GUARDS = (
         "Nothing is collected of a range whose older versions are still to come.",
         (
             Edit("tausql.storage.upkeep:Upkeep._maybe_sweep", "applier.shards.whole()", "applier.shards.ranges()"),
-            Edit(_KEEPER + "_take", "self._collector.abandon()", "pass"),
+            Edit(_KEEPER + "_take", "self._owner.guarded(self._collector.abandon)", "pass"),
         ),
         Hint("registers,tokens", (*_MOVING.faults, "ranges move"), (*TRIMS, ("seconds", 6.0)), (SLOW_CHECKPOINT,)),
     ),

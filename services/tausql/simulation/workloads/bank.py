@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tausql.checker.workloads import check_bank
 from tausql.simulation.sql_client import Nonsense, Row, SqlClient
+from tausql.simulation.sql_fleet import SECOND_CLUSTER
 from tausql.simulation.workloads.turns import SqlWorkload
 
 ACCOUNTS, BALANCE = 3, 50  # of each table
@@ -20,6 +21,7 @@ class Bank(SqlWorkload):
     name = "bank"
     tables = tuple(f"CREATE TABLE {table} (id int PRIMARY KEY, balance int NOT NULL)" for table in TABLES)
     clients = 4
+    cluster = SECOND_CLUSTER
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)  # type: ignore[arg-type]

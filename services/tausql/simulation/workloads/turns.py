@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from tausql.processor.coroutines import Wait
+from tausql.protocol.clusters import FIRST_CLUSTER
 from tausql.simulation.sql_client import Outcome, SqlClient
 from tausql.simulation.sql_fleet import SqlFleet
 from tausql.simulation.workload import Context
@@ -24,12 +25,13 @@ class SqlWorkload:
     """See `workload.Workload`. A kind of workload says which `tables` it needs, how to `prepare` them, what a `turn` of
     a client is, what to read as `last_words`, and how to `check` it all.
 
-    clients: how many. pause_seconds: of a client between two turns, on average."""
+    clients: how many. pause_seconds: of a client between two turns, on average. cluster: whose tables they are."""
 
     name: ClassVar[str] = ""
     tables: ClassVar[tuple[str, ...]] = ()
     clients: ClassVar[int] = 3
     pause_seconds: ClassVar[float] = 0.12
+    cluster: ClassVar[int] = FIRST_CLUSTER
 
     def __init__(self, context: Context) -> None:
         self.world = context.world
@@ -71,7 +73,7 @@ class SqlWorkload:
             zone = zones[(number + self.chance.randrange(len(zones))) % len(zones)]
             process = self.world.add(f"client-{self.name}-{number}", zone, _nothing)
             process.start()
-            self._sessions.append(SqlClient(process, fleet))
+            self._sessions.append(SqlClient(process, fleet, self.cluster))
         self._sessions[0].run(self._begin())
 
     def stop(self) -> None:
@@ -107,7 +109,7 @@ class SqlWorkload:
 
     def twin(self, client: SqlClient) -> SqlClient:
         """Another session of the same client."""
-        return SqlClient(client.process, self.fleet)
+        return SqlClient(client.process, self.fleet, self.cluster)
 
     @property
     def running(self) -> bool:

@@ -16,6 +16,7 @@ from tausql.sql.binding.conversion import settled
 from tausql.sql.binding.labels import fold
 from tausql.sql.binding.lifting import lifted, links_of
 from tausql.sql.binding.names import NameScope, Namespace, OuterLink
+from tausql.sql.binding.recursive_calls import RecursiveFunction
 from tausql.sql.catalogue.descriptors import Snapshot, Table
 from tausql.sql.catalogue.objects import Domain, View
 from tausql.sql.domains import base_type, checked_value
@@ -27,6 +28,7 @@ from tausql.sql.expressions.windows import DEFINITIONS, NESTED
 from tausql.sql.permissions import Need
 from tausql.sql.system import SystemRelation, SystemRelations
 from tausql.sql.types import Type, type_by_oid
+from tausql.sql.types.enums import is_enum_oid
 from tausql.sql.types.records import CompositeType, shape_of
 
 if TYPE_CHECKING:
@@ -62,12 +64,14 @@ class Binder:
         "call_depth",
         "call_function",
         "call_role",
+        "calling",
         "ctes",
         "locks",
         "named",
         "needs",
         "params",
         "query",
+        "recursive",
         "relations",
         "relies",
         "root",
@@ -110,6 +114,8 @@ class Binder:
         self.as_role = 0  # whose rights count: 0 the user's, else a view's owner
         self.view_depth = 0
         self.call_depth = 0  # of users' functions, one in the place of another's call
+        self.calling: list[int] = []  # the functions whose bodies are being bound
+        self.recursive: dict[int, RecursiveFunction] = {}  # those that called themselves
         self.call_role = 0  # as `as_role`, of functions: a view's owner does not call them, SECURITY DEFINER does
         self.session_path = search_path  # what a function's body is looked up by, in a view too
         self.call_function = call_function
@@ -185,7 +191,15 @@ class Binder:
         table = self.snapshot.find(schema, name, self.search_path)
         if table is not None:
             self.tables[table.oid] = table
+            if self.snapshot.objects.domains:
+                self._rely_on_enums(table)
         return table
+
+    def _rely_on_enums(self, table: Table) -> None:
+        """What is read of an enum column means what its type's labels say."""
+        for column in table.columns:
+            if column.domain and is_enum_oid(column.type_oid):
+                self.domain_of(column.domain)
 
     def find_system(self, schema: str | None, name: str) -> SystemRelation | None:
         relation = self.system.find(schema, name, self.search_path) if self.system is not None else None
@@ -240,7 +254,7 @@ def table_relation(table: Table, alias: str, base: int) -> Relation:
         for column in table.columns
         if not column.dropped
     ]
-    return Relation(alias, TableSource(table), columns, base, len(table.columns) + 1)
+    return Relation(alias, TableSource(table), columns, base, len(table.columns) + 1, row_type=table.oid)
 
 
 class BlockScope:
@@ -260,9 +274,7 @@ class BlockScope:
         self.windows_allowed = False
         self.windows: WindowClause | None = None
 
-    def in_clause(
-        self, clause: str, aggregates: bool = False, sets: bool = False, windows: bool = False
-    ) -> BlockScope:
+    def in_clause(self, clause: str, aggregates: bool = False, sets: bool = False, windows: bool = False) -> BlockScope:
         self.clause = clause
         self.aggregates_allowed = aggregates
         self.sets_allowed = sets

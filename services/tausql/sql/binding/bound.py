@@ -116,6 +116,7 @@ class Relation:
     base: int
     width: int
     nullable: bool = False  # an outer join may leave it without a row
+    row_type: int = 0  # oid of the table or view it is
 
     @property
     def key_slot(self) -> int:

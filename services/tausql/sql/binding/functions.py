@@ -17,11 +17,24 @@ from tausql.sql.binding.bound import BoundQuery, BoundSelect, OutputColumn, Subq
 from tausql.sql.binding.conversion import convert_columns, settled
 from tausql.sql.binding.labels import fold
 from tausql.sql.binding.names import NameScope, Namespace, OuterLink
+from tausql.sql.binding.recursive_calls import RecursiveFunction
 from tausql.sql.catalogue.descriptors import Snapshot, Table
 from tausql.sql.catalogue.objects import Argument, Domain, Function, View
 from tausql.sql.domains import checked_value
 from tausql.sql.expressions.coercion import cast_to, must_coerce, settle
-from tausql.sql.expressions.nodes import ArrayLiteral, Case, Const, Expr, IsNull, Or, OuterSlot, Param, Slot, Subquery
+from tausql.sql.expressions.nodes import (
+    ArrayLiteral,
+    Case,
+    Const,
+    Expr,
+    FunctionCall,
+    IsNull,
+    Or,
+    OuterSlot,
+    Param,
+    Slot,
+    Subquery,
+)
 from tausql.sql.expressions.parsing import parse_expression
 from tausql.sql.functions.function import Function as Declared
 from tausql.sql.functions.resolution import call_text, choose_among
@@ -33,6 +46,7 @@ from tausql.sql.types.registry import element_of
 from tausql.sql.types.type import Type
 
 CALL_DEPTH_MAX = 40
+_NO_RECURSION = "A function of SQL that calls itself must be one expression: any other is put in the place of its call."
 _INPUT = ("i", "b", "v")
 _OUTPUT = ("o", "b", "t")
 
@@ -249,6 +263,21 @@ def body_queries(function: Function) -> list[exp.Expr]:
     return nodes
 
 
+def single_expression(function: Function) -> exp.Expr | None:
+    """The body of a function that is SELECT expression; None for any other."""
+    queries = body_queries(function)  # those before the last are computed for nothing
+    node = queries[-1] if queries else None
+    if not isinstance(node, exp.Select) or len(node.expressions) != 1:
+        return None
+    if any(value for key, value in node.args.items() if key not in ("expressions", "kind", "hint")):
+        return None
+    item = node.expressions[0]
+    if item.find(exp.Subquery, exp.Star, exp.Window, exp.Select) is not None:
+        return None
+    found: exp.Expr = item.this if isinstance(item, exp.Alias) else item
+    return found
+
+
 def need_function(binder: Binder, function: Function) -> None:
     binder.relies[function.oid] = function.version
     binder.need(Need(function.oid, "X", (), binder.call_role), function.schema)
@@ -260,7 +289,7 @@ def bind_body(binder: Binder, function: Function, link: ArgumentLink) -> BoundQu
         raise SqlError(
             Code.statement_too_complex,
             "stack depth limit exceeded",
-            hint="A function of SQL cannot call itself: it is put in the place of its call.",
+            hint=_NO_RECURSION,
         )
     queries = body_queries(function)
     outside = binder.search_path, binder.as_role, binder.named, binder.root, binder.call_role
@@ -270,6 +299,7 @@ def bind_body(binder: Binder, function: Function, link: ArgumentLink) -> BoundQu
     binder.as_role = binder.call_role
     binder.named, binder.root = None, queries[-1] if queries else None
     binder.call_depth += 1
+    binder.calling.append(function.oid)
     try:
         if not queries:
             raise not_supported("calling a function without a query not supported")
@@ -280,6 +310,7 @@ def bind_body(binder: Binder, function: Function, link: ArgumentLink) -> BoundQu
     finally:
         binder.search_path, binder.as_role, binder.named, binder.root, binder.call_role = outside
         binder.call_depth -= 1
+        binder.calling.pop()
 
 
 def result_columns(binder: Binder, function: Function, bound: BoundQuery) -> list[OutputColumn]:
@@ -309,8 +340,12 @@ def call_in_expression(scope: BlockScope, call: Call) -> Expr:
     need_function(binder, function)
     if function.returns_set:
         raise not_supported(f"function {function.name} returns a set: calling it outside of FROM not supported")
+    if function.oid in binder.calling:
+        return _recursive(scope, function, call.arguments)
     link = ArgumentLink(binder.snapshot, function, call.arguments)
     value = _inlined(scope, function, link)
+    if value is None and binder.calling and is_scalar(binder.snapshot, function) and single_expression(function):
+        return _recursive(scope, function, call.arguments)  # a subquery would be read even where CASE needs it not
     if value is None:
         bound = bind_body(binder, function, link)
         if len(bound.columns) != 1:
@@ -320,6 +355,11 @@ def call_in_expression(scope: BlockScope, call: Call) -> Expr:
         binder.subqueries.append(binding)
         column = bound.columns[0]
         value = Subquery(kind="scalar", index=index, plan=binding, type=column.type, typmod=column.typmod)
+    return _result(binder, function, call.arguments, value)
+
+
+def _result(binder: Binder, function: Function, arguments: Sequence[Expr], value: Expr) -> Expr:
+    """The value of a body as the function is declared to give it."""
     outputs = outputs_of(function)
     result = plain_type(binder.snapshot, outputs[0].type_oid if outputs else function.returns_oid)
     if result is VOID:
@@ -329,7 +369,27 @@ def call_in_expression(scope: BlockScope, call: Call) -> Expr:
     domain = binder.domain_of(function.returns_oid)
     if domain is not None:
         value = checked_value(domain, value)
-    return _null_on_null(function, call.arguments, value)
+    return _null_on_null(function, arguments, value)
+
+
+def _recursive(scope: BlockScope, function: Function, arguments: list[Expr]) -> Expr:
+    """A call within the function's own body, or of one that leads to it. Raises 54001 where the body is more than one
+    expression."""
+    binder = scope.binder
+    if not is_scalar(binder.snapshot, function) or single_expression(function) is None:
+        raise SqlError(Code.statement_too_complex, "stack depth limit exceeded", hint=_NO_RECURSION)
+    types = tuple(plain_type(binder.snapshot, argument.type_oid) for argument in inputs_of(function))
+    run = binder.recursive.get(function.oid)
+    if run is None:
+        run = binder.recursive[function.oid] = RecursiveFunction(function.name)
+        own: list[Expr] = [Slot(slot=at, type=type_, typmod=-1, name="") for at, type_ in enumerate(types)]
+        value = _inlined(scope, function, ArgumentLink(binder.snapshot, function, own))
+        assert value is not None
+        run.body = _result(binder, function, own, value)
+    result = plain_type(binder.snapshot, function.returns_oid)
+    volatility = "v" if function.volatility == "v" else "s"  # never computed while the statement is bound
+    declared = Declared(function.name, types, result, run, volatility=volatility, strict=False, needs_context=True)
+    return FunctionCall(function=declared, args=tuple(arguments), type=result)
 
 
 def call_in_from(scope: BlockScope, call: Call) -> tuple[BoundQuery, list[OutputColumn], ArgumentLink]:
@@ -358,14 +418,8 @@ def _only_without_nulls(bound: BoundQuery, link: ArgumentLink) -> None:
 
 def _inlined(scope: BlockScope, function: Function, link: ArgumentLink) -> Expr | None:
     """A body that is SELECT expression, with the arguments in place: no argument may then be computed twice."""
-    queries = body_queries(function)  # those before the last are computed for nothing
-    node = queries[-1] if queries else None
-    if not isinstance(node, exp.Select) or len(node.expressions) != 1:
-        return None
-    if any(value for key, value in node.args.items() if key not in ("expressions", "kind", "hint")):
-        return None
-    item = node.expressions[0]
-    if item.find(exp.Subquery, exp.Star, exp.Window, exp.Select) is not None:
+    item = single_expression(function)
+    if item is None:
         return None
     used = [fold(column.this) for column in item.find_all(exp.Column)]
     for at, argument in enumerate(link.correlations):
@@ -378,12 +432,14 @@ def _inlined(scope: BlockScope, function: Function, link: ArgumentLink) -> Expr 
     outside = binder.search_path
     binder.search_path = () if function.sql_standard else binder.session_path
     binder.call_depth += 1
+    binder.calling.append(function.oid)
     try:
         inner = InlineScope(scope, link)
-        return settle(inner.expression(item.this if isinstance(item, exp.Alias) else item), binder.params)
+        return settle(inner.expression(item), binder.params)
     finally:
         binder.search_path = outside
         binder.call_depth -= 1
+        binder.calling.pop()
 
 
 def _null_on_null(function: Function, arguments: Sequence[Expr], value: Expr) -> Expr:

@@ -60,6 +60,8 @@ def _figure(node: exp.Expr) -> tuple[str, int]:
         return "json", 1
     if isinstance(node, exp.Trim):
         return _TRIM_LABELS.get((node.args.get("position") or "").upper(), "btrim"), 2
+    if isinstance(node, exp.Overlaps):
+        return "overlaps", 2
     if isinstance(node, exp.Binary):  # operators; sqlglot counts some of them among the functions
         return "", 0
     return _function_label(node)
@@ -96,6 +98,8 @@ def _function_label(node: exp.Expr) -> tuple[str, int]:
     for kind, name in _KEYWORD_LABELS.items():
         if isinstance(node, kind):
             return name, 2
+    if isinstance(node, exp.StartsWith):
+        return "", 0  # the operator ^@
     name_of_function = function_name(node) if isinstance(node, exp.Func) else None
     if name_of_function in _SPECIAL_LABELS:
         label = _SPECIAL_LABELS[name_of_function]

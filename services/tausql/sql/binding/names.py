@@ -40,6 +40,13 @@ class Namespace:
         self.columns.extend(other.columns)
         self.take_names(other)
 
+    def beside(self, other: Namespace) -> Namespace:
+        """What both make visible."""
+        made = Namespace([*self.columns, *other.columns])
+        made.take_names(self)
+        made.take_names(other)
+        return made
+
     def take_names(self, other: Namespace) -> None:
         """Everything but the columns."""
         self.relations.extend(other.relations)
@@ -76,6 +83,7 @@ def whole_row(relation: Relation) -> RowExpr:
         items=tuple(slot_of(column) for column in relation.columns),
         names=tuple(column.name for column in relation.columns),
         present=_present(relation) if relation.nullable else None,
+        relation=relation.row_type,
     )
 
 
@@ -121,7 +129,7 @@ class OuterLink:
         if isinstance(outer, RowExpr):
             items = tuple(self.take(item, name) for item, name in zip(outer.items, outer.names, strict=True))
             present = None if outer.present is None else self.take(outer.present, parts[-1])
-            return RowExpr(items=items, names=outer.names, present=present)
+            return RowExpr(items=items, names=outer.names, present=present, relation=outer.relation)
         return self.take(outer, parts[-1])
 
     def take(self, outer: Expr, name: str) -> OuterSlot:
@@ -217,6 +225,11 @@ class NameScope:
                 Code.undefined_table,
                 f'invalid reference to FROM-clause entry for table "{table}"',
                 hint=f'Perhaps you meant to reference the table alias "{hidden.alias}".',
+            )
+        if any(relation.alias == table for relation in self.namespace.hidden):
+            there = f'There is an entry for table "{table}", but it cannot be referenced from this part of the query.'
+            return SqlError(
+                Code.undefined_table, f'invalid reference to FROM-clause entry for table "{table}"', detail=there
             )
         return SqlError(Code.undefined_table, f'missing FROM-clause entry for table "{table}"')
 

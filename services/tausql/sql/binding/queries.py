@@ -27,7 +27,7 @@ from tausql.sql.binding.locking import bind_locks, refuse_locks
 from tausql.sql.binding.names import Namespace, OuterLink, slot_of
 from tausql.sql.binding.ordering import bind_limits, has_ties, sort_positions, sort_spec
 from tausql.sql.binding.recursion import check_recursive, in_order, refers_to
-from tausql.sql.binding.search_cycle import read_clauses, rewritten
+from tausql.sql.binding.search_cycle import clauses_of, rewritten
 from tausql.sql.binding.selection import SelectBlock
 from tausql.sql.binding.slots import query_uses_outer
 from tausql.sql.binding.sources import FromClause, conjuncts
@@ -56,10 +56,7 @@ def bind_with(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env) 
     """The environment with the WITH queries added, in order; each sees those before it."""
     scope: dict[str, CteBinding] = dict(env)
     recursive = bool(node.args.get("recursive"))
-    clauses = read_clauses(node)
-    last = node.expressions[-1]
-    if clauses is not None and not (recursive and refers_to(last.this, fold(last.args["alias"].this))):
-        raise SqlError(Code.syntax_error, "WITH query is not recursive")
+    every = clauses_of(node)
     met: set[str] = set()
     for item in node.expressions:
         name = fold(item.args["alias"].this)
@@ -76,7 +73,8 @@ def bind_with(binder: Binder, node: exp.Expr, link: OuterLink | None, env: Env) 
             continue
         used = len(link.correlations) if link is not None else 0
         if recursive and refers_to(query, name):
-            if clauses is not None and item is last:
+            clauses = every.get(name)
+            if clauses is not None:
                 check_recursive(query, name)
                 first = settled(bind_query(binder, query.this, link, scope), binder.params)
                 own = [column.name for column in _named_columns(first.columns, names, name)]

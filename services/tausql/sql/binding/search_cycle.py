@@ -15,7 +15,9 @@ from sqlglot import exp
 from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.binding.labels import fold
 from tausql.sql.binding.recursion import references
+from tausql.sql.expressions.parsing import parse
 from tausql.sql.expressions.token_edits import MARK
+from tausql.sql.expressions.with_clauses import clause_of
 
 _INNER = "q" + MARK
 
@@ -36,6 +38,24 @@ class SearchCycle:
     @property
     def columns(self) -> list[str]:
         return [name for name in (self.sequence, self.mark, self.path) if name]
+
+
+def clauses_of(node: exp.Expr) -> dict[str, SearchCycle]:
+    """Those of a whole WITH clause, by the name of their query. Raises 42601 for a query that is not recursive."""
+    found: dict[str, SearchCycle] = {}
+    for at, item in enumerate(node.expressions):
+        own = read_clauses(node) if at == len(node.expressions) - 1 else None
+        text = clause_of(item)
+        if text:
+            (parsed,) = parse(f"WITH RECURSIVE q AS (SELECT 1) {text} SELECT 1")
+            own = read_clauses(parsed.args["with_"])
+        if own is None:
+            continue
+        name = fold(item.args["alias"].this)
+        if not node.args.get("recursive") or not references(item.this, name):
+            raise SqlError(Code.syntax_error, "WITH query is not recursive")
+        found[name] = own
+    return found
 
 
 def read_clauses(clause: exp.Expr) -> SearchCycle | None:

@@ -20,12 +20,13 @@ from tausql.sql.binding.bound import (
 )
 from tausql.sql.binding.conversion import implicit, settled
 from tausql.sql.binding.functions import call_in_from, find_candidates, is_scalar, matched
-from tausql.sql.binding.join_names import aliased, make_nullable
+from tausql.sql.binding.join_names import aliased, beside, is_comma, make_nullable
 from tausql.sql.binding.labels import fold
 from tausql.sql.binding.names import NameScope, Namespace, OuterLink, VisibleColumn
 from tausql.sql.binding.views import bind_view, need_view
 from tausql.sql.expressions import as_boolean
 from tausql.sql.expressions.calls import result_shape, shaped
+from tausql.sql.expressions.coercion import unify
 from tausql.sql.expressions.nodes import And, Coalesce, Expr, FunctionCall, SetReturningCall
 from tausql.sql.expressions.parsing import USING_ALIAS, function_name
 from tausql.sql.expressions.type_names import type_and_typmod
@@ -50,7 +51,19 @@ class FromClause:
     def items(self, first: exp.Expr, joins: list[exp.Expr], before: Namespace) -> tuple[JoinTree, Namespace]:
         """`first JOIN ... JOIN ...`; `before` is what LATERAL items may use besides."""
         tree, names = self.item(first, before)
-        for join in joins:
+        return self._joins(tree, names, joins, before)
+
+    def _joins(
+        self, tree: JoinTree, names: Namespace, joins: list[exp.Expr], before: Namespace
+    ) -> tuple[JoinTree, Namespace]:
+        """A comma begins another item, and JOIN binds more tightly: `a, b FULL JOIN c ON ..` says nothing of a."""
+        for at, join in enumerate(joins):
+            if is_comma(join):
+                end = next((later for later in range(at + 1, len(joins)) if is_comma(joins[later])), len(joins))
+                right, right_names = self.items(join.this, joins[at + 1 : end], before.beside(names))
+                names.check_aliases(right_names)
+                both = names.beside(right_names)
+                return self._joins(beside(tree, right), both, joins[end:], before)
             tree, names = self._join(tree, names, join, before)
         return tree, names
 
@@ -67,17 +80,12 @@ class FromClause:
             relation = self.relation(node, before)
             tree, names = relation, Namespace()
             names.add(relation)
-        for join in joins:
-            tree, names = self._join(tree, names, join, before)
-        return tree, names
+        return self._joins(tree, names, joins, before)
 
     def _join(
         self, left: JoinTree, left_names: Namespace, join: exp.Expr, before: Namespace
     ) -> tuple[JoinTree, Namespace]:
-        visible = Namespace([*before.columns, *left_names.columns])
-        visible.take_names(before)
-        visible.take_names(left_names)
-        right, right_names = self.item(join.this, visible)
+        right, right_names = self.item(join.this, before.beside(left_names))
         left_names.check_aliases(right_names)
         side = (join.args.get("side") or "").upper()
         kind = {"": "inner", "LEFT": "left", "RIGHT": "right", "FULL": "full"}.get(side)
@@ -108,7 +116,9 @@ class FromClause:
             if on is None and not natural and (side or (join.args.get("kind") or "").upper() == "INNER"):
                 raise SqlError(Code.syntax_error, "syntax error: a JOIN needs an ON or USING clause")
             if on is not None:
-                scope = BlockScope(self.binder, names, self.link, self.env).in_clause("JOIN conditions")
+                beyond = [*names.hidden, *before.all_relations()]
+                seen = Namespace(names.columns, names.relations, names.joins, beyond)
+                scope = BlockScope(self.binder, seen, self.link, self.env).in_clause("JOIN conditions")
                 condition = conjuncts(as_boolean(scope.expression(on), "JOIN/ON", self.binder.params))
         if kind in ("left", "full"):
             make_nullable(right)
@@ -139,12 +149,18 @@ class FromClause:
                 pair.append(found[0])
             a, b = pair
             condition.append(self.equality(a.expr, b.expr))
-            if kind == "full":
-                merged.append(VisibleColumn(name, Coalesce(args=(a.expr, b.expr), type=a.expr.type), None))
-            else:
-                merged.append(b if kind == "right" else a)
+            merged.append(self._merged(name, kind, a, b))
         rest = [column for column in (*left.columns, *right.columns) if column.name not in using]
         return merged + rest, condition
+
+    def _merged(self, name: str, kind: str, left: VisibleColumn, right: VisibleColumn) -> VisibleColumn:
+        """The one column that USING makes of two, of their common type."""
+        both, type, typmod = unify((left.expr, right.expr), "JOIN/USING", self.binder.params)
+        if kind == "full":
+            return VisibleColumn(name, Coalesce(args=both, type=type, typmod=typmod), None)
+        at = 1 if kind == "right" or (kind == "inner" and both[0] is not left.expr and both[1] is right.expr) else 0
+        column = (left, right)[at]
+        return column if both[at] is column.expr else VisibleColumn(name, both[at], None)
 
     def equality(self, left: Expr, right: Expr) -> Expr:
         resolved = resolve_operator("=", left.type, right.type)
@@ -206,7 +222,9 @@ class FromClause:
                 raise self.binder.undefined_table(schema, name)
             need_view(self.binder, view, "r")
             query, view_columns = bind_view(self.binder, view)
-            return self._reading(QuerySource(query), view_columns, alias or name, names)
+            relation = self._reading(QuerySource(query), view_columns, alias or name, names)
+            relation.row_type = view.oid
+            return relation
         self.binder.need_table(table, "r")
         relation = table_relation(table, alias or name, self.base)
         self.base += relation.width
@@ -361,7 +379,6 @@ def _with_told_columns(expr: Expr, told: Shape) -> Expr:
 def _check_described(expr: Expr) -> None:
     if isinstance(expr, (FunctionCall, SetReturningCall)) and expr.function.name in SHAPED:
         raise SqlError(Code.syntax_error, 'a column definition list is required for functions returning "record"')
-
 
 
 def _qualified(call: exp.Expr, table: exp.Expr | None) -> exp.Expr:

@@ -33,13 +33,13 @@ from tausql.sql.catalogue.descriptors import Column, Table
 from tausql.sql.domains import checked_value
 from tausql.sql.expressions import as_boolean, assign, settle
 from tausql.sql.expressions.binder import Binder as Binding
-from tausql.sql.expressions.containers import jsonb_assignment, subscripts_of
+from tausql.sql.expressions.containers import array_assignment, jsonb_assignment, subscripts_of
 from tausql.sql.expressions.nodes import Const, Expr, FunctionCall, Slot, Subquery
 from tausql.sql.expressions.parsing import parse_expression
 from tausql.sql.expressions.predicates import query_of
 from tausql.sql.functions.sequence_functions import NEXT_IDENTITY
 from tausql.sql.types import type_by_oid
-from tausql.sql.types.builtin import INT8, JSONB, REGCLASS
+from tausql.sql.types.builtin import INT8, JSONB, REGCLASS, UNKNOWN
 
 NO_CTES: Env = {}
 
@@ -299,7 +299,7 @@ def bind_update(binder: Binder, node: exp.Expr) -> BoundUpdate:
     env = with_env(binder, node)
     target = write_target(binder, node.this, UPDATE)
     relation = target.relation
-    binder.view_checks = target.checks
+    binder.view_checks, binder.view_defaults = target.checks, target.defaults
     from_clause = FromClause(binder, None, env)
     from_clause.base = relation.width
     tree, names = _joined(target, _from_items(node.args.get("from_")), from_clause)
@@ -344,8 +344,10 @@ def _joined(
     names = Namespace()
     names.extend(target.names)
     tree: JoinTree = target.relation
+    before = Namespace(hidden=target.names.relations)
     for item in items:
-        right, right_names = from_clause.item(item, Namespace())
+        right, right_names = from_clause.item(item, before)
+        before = before.beside(right_names)
         names.check_aliases(right_names)
         names.extend(right_names)
         tree = Join("inner", tree, right, [])
@@ -375,10 +377,14 @@ def _assignments(
             made[column.position] = changed
             return
         column = _set_column(into, target, made)
-        if _is_default(value):
+        default = _is_default(value)
+        if not default or into.view is not None:
+            check_updatable(column)
+        if default and into.view is not None and column.position not in into.defaults:
+            made[column.position] = assigned(binder, Const(value=None, type=UNKNOWN), column)  # not the table's default
+        elif default:
             made[column.position] = default_of(binder, column)
         else:
-            check_updatable(column)
             made[column.position] = assigned(binder, scope.expression(value), column)
 
     for item in items:
@@ -421,8 +427,13 @@ def _subscripted(
     inner, indexes = subscripts_of(target)
     column = _set_column(into, inner, {})
     check_updatable(column)
-    if type_by_oid(column.type_oid) is not JSONB:
-        shown = type_by_oid(column.type_oid).display(column.typmod)
+    type = type_by_oid(column.type_oid)
+    if type.is_array:
+        before = made.get(column.position) or scope.resolve_column((into.relation.alias, column.name))
+        item = scope.expression(value)
+        return column, array_assignment(Binding(scope), before, indexes, item, type, column.name)
+    if type is not JSONB:
+        shown = type.display(column.typmod)
         raise SqlError(
             Code.datatype_mismatch, f"cannot subscript type {shown} because it does not support subscripting"
         )

@@ -15,6 +15,7 @@ from tausql.protocol.errors import SqlError
 from tausql.sql.catalogue.descriptors import Column, Table
 from tausql.sql.catalogue.quoting import quoted
 from tausql.sql.types import builtin as b
+from tausql.sql.types.enums import EnumType, pinned_name
 from tausql.sql.types.session_format import SessionFormat
 from tausql.sql.types.type import Type
 
@@ -134,6 +135,8 @@ class _Printer:
         return text if self.pretty else f"({text})"
 
     def _const(self, expr: Any) -> str:
+        if isinstance(expr.type, EnumType) and expr.value is not None:
+            return f"''::{pinned_name(expr.type.oid, expr.value)}"  # whoever has a schema knows its label
         return constant_text(expr.value, expr.type)
 
     def _slot(self, expr: Any) -> str:

@@ -33,6 +33,7 @@ class Column(msgspec.Struct, frozen=True, gc=False):
     storage: str = ""  # p PLAIN, e EXTERNAL, m MAIN, x EXTENDED; "" = the type's own
     acl: Acl = None
     domain: int = 0  # oid of the domain it was declared with; `type_oid` is then the domain's base type
+    bodies: tuple[int, ...] = ()  # oids of users' functions whose bodies stand in `generated`
 
 
 class IndexState(IntEnum):
@@ -57,6 +58,8 @@ class Index(msgspec.Struct, frozen=True, gc=False):
     nulls_not_distinct: bool = False
     constraint_oid: int = 0
     storage: int = 0  # as a table's
+    covering: bool = False  # its entries have the INCLUDE columns; not so in indexes of before there were such entries
+    bodies: tuple[int, ...] = ()  # oids of users' functions whose bodies stand in `expressions` and `predicate`
 
 
 class Check(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -127,6 +130,21 @@ class Snapshot(msgspec.Struct, frozen=True):
     objects: Objects = NO_OBJECTS  # everything that is no table and no index
     statistics: Mapping[int, TableStatistics] = NO_STATISTICS  # by table oid
     derived: dict[str, Any] = msgspec.field(default_factory=dict)  # what was worked out of it, on first demand
+
+    def holding(self, by_oid: Mapping[int, Table], objects: Objects) -> Snapshot:
+        """The same schema with other relations in it."""
+        return Snapshot(
+            cluster=self.cluster,
+            version=self.version,
+            schemas=tuple(objects.schemas),
+            tables={(table.schema, table.name): table for table in by_oid.values()},
+            by_oid=by_oid,
+            indexes={
+                (table.schema, index.name): (table, index) for table in by_oid.values() for index in table.indexes
+            },
+            objects=objects,
+            statistics=self.statistics,
+        )
 
     def find(self, schema: str | None, name: str, search_path: tuple[str, ...]) -> Table | None:
         """The table a name means: in `schema`, or the first of `search_path` that has it."""

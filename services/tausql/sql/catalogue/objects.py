@@ -59,7 +59,7 @@ class Role(msgspec.Struct, frozen=True, tag="role", gc=False):
     superuser: bool = False
     connection_limit: int = -1
     member_of: tuple[Membership, ...] = ()
-    iam: tuple[tuple[str, int], ...] = ()  # (ARN, grantor): who may connect as this role
+    iam: tuple[tuple[str, int, int], ...] = ()  # (ARN, grantor, oid): who may connect as this role
     version: int = 0
 
 
@@ -135,6 +135,14 @@ class Function(msgspec.Struct, frozen=True, tag="function", gc=False):
     version: int = 0
 
 
+class Label(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One value of an enum type. `order` is what is stored for it, and never changes."""
+
+    text: str
+    order: float
+    oid: int
+
+
 class Domain(msgspec.Struct, frozen=True, tag="domain", gc=False):
     oid: int
     schema: str
@@ -147,6 +155,8 @@ class Domain(msgspec.Struct, frozen=True, tag="domain", gc=False):
     owner: int = ADMIN_OID
     acl: Acl = None
     version: int = 0
+    labels: tuple[Label, ...] = ()  # of an enum type, in order: its base type, and its oid, is its own
+    is_enum: bool = False
 
 
 class Statistics(msgspec.Struct, frozen=True, tag="statistics", gc=False):

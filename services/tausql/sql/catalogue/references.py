@@ -16,6 +16,7 @@ from tausql.sql.catalogue.facts import Facts, IndexEntry
 from tausql.sql.catalogue.objects import Function, Schema, View
 from tausql.sql.catalogue.quoting import qualified, quoted
 from tausql.sql.catalogue.shapes import builtin_by_oid, builtin_rows, shape
+from tausql.sql.types.enums import is_enum_array_oid
 from tausql.sql.types.registry import find_type
 from tausql.sql.types.type import Type
 
@@ -108,10 +109,11 @@ def _type(text: str, facts: Facts, path: Path) -> int:
     if known is not None:
         return known.oid
     schema, name = _split(bare)
+    array = name.endswith("[]")
     for candidate in (schema,) if schema is not None else path:
-        domain = facts.objects.domains.get((candidate or "", name))
-        if domain is not None:
-            return domain.oid
+        domain = facts.objects.domains.get((candidate or "", name.removesuffix("[]")))
+        if domain is not None and (domain.is_enum or not array):
+            return domain.oid + array
     for candidate in (schema,) if schema is not None else path:
         key = candidate or "", name
         relation = facts.snapshot.tables.get(key) or facts.objects.views.get(key)
@@ -131,6 +133,9 @@ def _type_name(oid: int, facts: Facts, path: Path) -> str | None:
     domain = facts.domains.get(oid)
     if domain is not None:
         return _placed(domain.schema, domain.name, path)
+    enum = facts.domains.get(oid - 1) if is_enum_array_oid(oid) else None
+    if enum is not None:
+        return f"{_placed(enum.schema, enum.name, path)}[]"
     found: Type | None = facts.types.get(oid)
     if found is not None:
         return found.sql_name

@@ -82,13 +82,30 @@ def _text(name: str) -> str:
     return data.decode()
 
 
+_SYS: Final = (
+    (
+        "jobs",
+        14100,
+        "job_id:text status:text details:text job_type:text class_id:oid object_id:oid object_name:text"
+        " start_time:timestamptz update_time:timestamptz",
+    ),
+    (
+        "iam_pg_role_mappings",
+        14101,
+        "iam_oid:oid arn:text pg_role_oid:oid pg_role_name:name grantor_pg_role_oid:oid grantor_pg_role_name:name",
+    ),
+)
+
+
 @lru_cache(maxsize=1)
 def shapes() -> Mapping[tuple[str, str], Shape]:
-    """All of PostgreSQL's, by (schema, name)."""
+    """All of PostgreSQL's, and those of the schema `sys`, by (schema, name)."""
     found: dict[tuple[str, str], Shape] = {}
     for line in _text("shapes.txt").splitlines():
         schema, name, oid, kind, *columns = line.split(" ")
         found[schema, name] = Shape(schema, name, int(oid), parsed_columns(columns), kind == "v")
+    for own, number, words in _SYS:
+        found["sys", own] = Shape("sys", own, number, parsed_columns(words.split()), True)
     return MappingProxyType(found)
 
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.protocol.storage import Scan
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import GLOBAL_RELATION, Index, Snapshot, Table
-from tausql.sql.catalogue.objects import CatalogueObject, CommentKey, objects_of
+from tausql.sql.catalogue.objects import CatalogueObject, CommentKey, Function, Sequence, Statistics, View, objects_of
 from tausql.sql.catalogue.system import (
     COMMENTS,
     COUNTERS,
@@ -33,6 +33,7 @@ from tausql.sql.catalogue.system import (
     system_keys,
     system_range,
 )
+from tausql.sql.catalogue.temporary import TEMPORARY_SCHEMA, is_temporary, not_of_temporary
 
 
 async def load(transaction: Transaction, cluster: int, versions: Mapping[int, int]) -> Snapshot:
@@ -90,8 +91,10 @@ class CatalogueWriter:
         self._tables: dict[int, Table | None] = {}  # what this change writes, None: removes
         self._objects: dict[int, CatalogueObject | None] = {}
 
-    async def take_oids(self, count: int) -> int:
-        """`count` fresh oids in a row; the first of them."""
+    async def take_oids(self, count: int, schema: str = "") -> int:
+        """`count` fresh oids in a row, for objects of that schema; the first of them."""
+        if schema == TEMPORARY_SCHEMA:
+            return self._transaction.temporary().take_oids(count)
         key = self._keys.counter(("oid",))
         first, there = self._next_oid, True
         if not first:
@@ -107,6 +110,9 @@ class CatalogueWriter:
 
     async def claim_names(self, schema: str, names: Mapping[str, NameRow]) -> None:
         """Enter names into the one namespace of all that pg_class shows. Raises 42P07 where one is taken."""
+        if schema == TEMPORARY_SCHEMA:
+            self._claim_temporary(names)
+            return
         keys = [self._keys.name((schema, name)) for name in names]
         for key, (name, row), taken in zip(keys, names.items(), await self._transaction.get(NAMES, keys), strict=True):
             if self._claimed.get((schema, name), taken is not None):
@@ -114,22 +120,40 @@ class CatalogueWriter:
             self._claimed[schema, name] = True
             self._transaction.insert_row(NAMES, key, encode_row(row))
 
+    def _claim_temporary(self, names: Mapping[str, NameRow]) -> None:
+        known = self._transaction.temporary().catalogue.names()
+        for name in names:
+            if self._claimed.get((TEMPORARY_SCHEMA, name), name in known):
+                raise SqlError(Code.duplicate_table, f'relation "{name}" already exists')
+            self._claimed[TEMPORARY_SCHEMA, name] = True
+
     def release_name(self, schema: str, name: str) -> None:
         self._claimed[schema, name] = False
+        if schema == TEMPORARY_SCHEMA:
+            return
         self._transaction.delete_row(NAMES, self._keys.name((schema, name)))
 
     def add_table(self, table: Table) -> None:
         self._tables[table.oid] = table
+        if is_temporary(table.oid):
+            self._transaction.temporary().put(table)
+            return
         self._transaction.insert_row(RELATIONS, self._keys.relation((table.oid,)), encode_table(table))
         self._changed(table.oid)
 
     def replace_table(self, table: Table) -> None:
         self._tables[table.oid] = table
+        if is_temporary(table.oid):
+            self._transaction.temporary().put(table)
+            return
         self._transaction.update_row(RELATIONS, self._keys.relation((table.oid,)), encode_table(table), False)
         self._changed(table.oid)
 
     def remove_table(self, table: Table) -> None:
         self._tables[table.oid] = None
+        if is_temporary(table.oid):
+            self._transaction.temporary().remove(table.oid)
+            return
         self._transaction.delete_row(RELATIONS, self._keys.relation((table.oid,)))
         self.release_name(table.schema, table.name)
         if table.primary_key:
@@ -141,18 +165,25 @@ class CatalogueWriter:
     def add_object(self, item: CatalogueObject) -> None:
         """A view's or a sequence's name is claimed apart (`claim_names`)."""
         self._objects[item.oid] = item
+        if self._is_temporary(item):
+            return
         self._transaction.insert_row(OBJECTS, self._keys.object((item.oid,)), encode_row(item))
         self._changed(item.oid)
 
     def replace_object(self, item: CatalogueObject) -> None:
         """Also for what the system brings (`objects.BUILT_IN`), which has no row before its first change."""
         self._objects[item.oid] = item
+        if self._is_temporary(item):
+            return
         self._transaction.update_row(OBJECTS, self._keys.object((item.oid,)), encode_row(item), False)
         self._changed(item.oid)
 
     def remove_object(self, item: CatalogueObject) -> None:
         """Its comment goes too; a view's or a sequence's name is released apart."""
         self._objects[item.oid] = None
+        if is_temporary(item.oid):
+            self._transaction.temporary().remove(item.oid)
+            return
         self._transaction.delete_row(OBJECTS, self._keys.object((item.oid,)))
         for key in self._snapshot.objects.comments:
             if key[1] == item.oid:
@@ -161,11 +192,27 @@ class CatalogueWriter:
 
     def set_comment(self, key: CommentKey, text: str | None) -> None:
         """COMMENT ON ... IS; None removes it. Plans do not rely on comments: only the global version changes."""
+        if is_temporary(key[1]):
+            raise not_of_temporary("comments")
         if text:
             self._transaction.update_row(COMMENTS, self._keys.comment(key), encode_row((*key, text)), False)
         elif key in self._snapshot.objects.comments:
             self._transaction.delete_row(COMMENTS, self._keys.comment(key))
         self._transaction.change_schema(GLOBAL_RELATION)
+
+    def _is_temporary(self, item: CatalogueObject) -> bool:
+        """A sequence of a temporary table's, put where it belongs. Raises 0A000 for what else would be temporary."""
+        depends = item.depends if isinstance(item, View | Function) else ()
+        if isinstance(item, Statistics):
+            depends = ((item.table, 0),)
+        if any(is_temporary(oid) for oid, _ in depends):
+            raise not_of_temporary("views, functions and statistics")
+        if not is_temporary(item.oid) and getattr(item, "schema", "") != TEMPORARY_SCHEMA:
+            return False
+        if not isinstance(item, Sequence) or not is_temporary(item.oid):
+            raise not_supported("only tables can be temporary")
+        self._transaction.temporary().put(item)
+        return True
 
     def changed_object(self, oid: int) -> CatalogueObject | None:
         """An object as this change has written it; None: as it was, or removed."""
@@ -184,16 +231,7 @@ class CatalogueWriter:
                 items.pop(oid, None)
             else:
                 items[oid] = item
-        found = objects_of(items, old.objects.comments)
-        return Snapshot(
-            cluster=old.cluster,
-            version=old.version,
-            schemas=tuple(found.schemas),
-            tables={(table.schema, table.name): table for table in by_oid.values()},
-            by_oid=by_oid,
-            indexes={(one.schema, index.name): (one, index) for one in by_oid.values() for index in one.indexes},
-            objects=found,
-        )
+        return old.holding(by_oid, objects_of(items, old.objects.comments))
 
     def _changed(self, oid: int) -> None:
         self._transaction.change_schema(oid)

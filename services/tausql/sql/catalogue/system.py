@@ -65,6 +65,7 @@ class NameRow(msgspec.Struct, array_like=True, gc=False):
 class SequenceRow(msgspec.Struct, array_like=True, gc=False):
     last: int  # the last value handed out (to a session's block, where CACHE > 1)
     called: bool  # False: `last` itself is the next
+    settings: int = 0  # how often setval or RESTART has set it: what was taken before does not go back into it
 
 
 class SystemKeys(NamedTuple):

@@ -176,6 +176,13 @@ def _set_type(altered: TableChange, column: Column, words: Words) -> None:
     extended_columns.widen(altered, column, words, type_by_oid(column.type_oid))
 
 
+def _check_compression(words: Words) -> None:
+    """SET COMPRESSION, as pg_dump writes it: there is one, whatever a column says. Raises 0A000 for another one."""
+    words.expect("COMPRESSION")
+    if not words.take_one("LZ4", "DEFAULT"):
+        raise not_supported(f"compression method {words.peek().lower()} not supported")
+
+
 def _unsupported(action: str) -> SqlError:
     return not_supported(f"unsupported ALTER TABLE ALTER COLUMN ... {action} statement")
 
@@ -200,6 +207,8 @@ async def _set(altered: TableChange, column: Column, words: Words) -> None:
     elif words.next_is("GENERATED") or words.peek() in _SEQUENCE_WORDS:
         words.at -= 1
         await _alter_sequence(altered, column, words)
+    elif altered.change.statement.dialect.extensions and words.next_is("COMPRESSION"):
+        _check_compression(words)
     elif words.next_is("COMPRESSION") or words.next_is("STATISTICS") or words.next_is("EXPRESSION"):
         raise _unsupported(f"SET {words.peek()}")
     elif words.next_is("("):
@@ -278,7 +287,7 @@ async def _add_identity(altered: TableChange, column: Column, words: Words) -> N
     assert definition.sequence_options is not None
     options = {"type_oid": column.type_oid, **sequences.read_options(definition.sequence_options)}
     definition.sequence_options.expect_end()
-    oid = await change.writer.take_oids(1)
+    oid = await change.writer.take_oids(1, table.schema)
     sequence = sequences.identity_sequence(
         change, oid, table.schema, table.name, table.oid, column.name, column.position + 1, options, table.owner
     )

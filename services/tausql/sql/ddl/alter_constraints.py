@@ -7,16 +7,19 @@ import msgspec
 from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.catalogue.descriptors import Check, ForeignKey, IndexState, Table
 from tausql.sql.catalogue.system import NameRow
+from tausql.sql.catalogue.temporary import is_temporary, not_of_temporary
+from tausql.sql.ddl.add_keys import add_key
 from tausql.sql.ddl.change import DdlResult, SchemaChange
 from tausql.sql.ddl.constraints import (
     CheckDefinition,
-    ForeignKeyDefinition,
+    UniqueDefinition,
     read_attributes,
     read_table_constraint,
 )
 from tausql.sql.ddl.create_table import check_text
 from tausql.sql.ddl.dependencies import CASCADE_HINT
-from tausql.sql.ddl.foreign_keys import referenced_table, resolved
+from tausql.sql.ddl.filling import check_rows
+from tausql.sql.ddl.foreign_keys import check_permanence, referenced_table, resolved
 from tausql.sql.ddl.jobs_entry import enter_job
 from tausql.sql.ddl.names import shown
 from tausql.sql.ddl.naming import Names, constraint_names, only_column
@@ -32,8 +35,12 @@ def _undefined(table: Table, name: str) -> SqlError:
     return SqlError(Code.undefined_object, f'constraint "{name}" of relation "{table.name}" does not exist')
 
 
+def _taken(table: Table, name: str) -> SqlError:
+    return SqlError(Code.duplicate_object, f'constraint "{name}" for relation "{table.name}" already exists')
+
+
 async def add_constraint(altered: TableChange, words: Words) -> None:
-    """CHECK and FOREIGN KEY as NOT VALID, and UNIQUE USING INDEX. Raises 0A000 for the others."""
+    """CHECK and FOREIGN KEY as NOT VALID, and UNIQUE USING INDEX; with extensions all of them. Raises 0A000."""
     change, table = altered.change, altered.table
     at = words.at
     name = words.name() if words.take("CONSTRAINT") else ""
@@ -44,28 +51,39 @@ async def add_constraint(altered: TableChange, words: Words) -> None:
         raise not_supported(_UNSUPPORTED_ADD)
     words.at = at
     definition = read_table_constraint(words, COMMAND)
-    if not isinstance(definition, CheckDefinition | ForeignKeyDefinition) or not definition.not_valid:
+    extended = change.statement.dialect.extensions
+    if isinstance(definition, UniqueDefinition):
+        if not extended:
+            raise not_supported(_UNSUPPORTED_ADD)
+        if definition.name in {check.name for check in table.checks} | {key.name for key in table.foreign_keys}:
+            raise _taken(table, definition.name)
+        await add_key(altered, definition)
+        return
+    if not definition.not_valid and not extended:
         raise not_supported(_UNSUPPORTED_ADD)
     taken = constraint_names(table)
     if definition.name and definition.name in taken:
-        raise SqlError(
-            Code.duplicate_object, f'constraint "{definition.name}" for relation "{table.name}" already exists'
-        )
+        raise _taken(table, definition.name)
     names = Names(change.snapshot, table.schema, table.name, taken)
-    oid = await change.writer.take_oids(1)
+    oid = await change.writer.take_oids(1, table.schema)
     if isinstance(definition, CheckDefinition):
         text = check_text(change, table.name, table.columns, definition)
         made = Check(
             definition.name or names.of_constraint(only_column(definition.node), "check"),
-            text, oid, False, definition.no_inherit,
+            text, oid, not definition.not_valid, definition.no_inherit,
         )  # fmt: skip
         altered.set(checks=(*table.checks, made))
+        if made.validated:
+            await check_rows(change, table, made, None)
         return
     parent = referenced_table(change, definition, table)
+    check_permanence(table, parent)
     parent = altered.parents.get(parent.oid, parent)
     key_name = definition.name or names.of_constraint("_".join(definition.columns), "fkey")
     key = resolved(definition, key_name, oid, table, parent)
     altered.set(foreign_keys=(*table.foreign_keys, key))
+    if key.validated:
+        await check_rows(change, table, key, parent)
     if table.oid in parent.referenced_by:
         return
     if parent.oid == table.oid:
@@ -113,7 +131,7 @@ async def _use_index(altered: TableChange, name: str, words: Words) -> None:
         change.notice(f'ALTER TABLE / ADD CONSTRAINT USING INDEX will rename index "{index_name}" to "{new_name}"')
         await change.writer.claim_names(table.schema, {new_name: NameRow(found.oid, "index")})
         change.writer.release_name(table.schema, index_name)
-    oid = await change.writer.take_oids(1)
+    oid = await change.writer.take_oids(1, table.schema)
     made = msgspec.structs.replace(found, name=new_name, constraint=True, constraint_oid=oid)
     altered.set(indexes=tuple(made if index.oid == found.oid else index for index in table.indexes))
 
@@ -189,6 +207,8 @@ async def validate_async(change: SchemaChange, table: Table, words: Words) -> Dd
     """ALTER TABLE ASYNC t VALIDATE CONSTRAINT c: enters the job that looks at every row; its id."""
     if not words.take("VALIDATE", "CONSTRAINT"):
         raise not_supported("ASYNC not supported for ALTER TABLE")
+    if is_temporary(table.oid):
+        raise not_of_temporary("jobs")
     name = words.name()
     words.expect_end()
     if name not in constraint_names(table):
@@ -201,7 +221,7 @@ async def validate_async(change: SchemaChange, table: Table, words: Words) -> Dd
             f'constraint "{name}" of relation "{table.name}" is not a foreign key or check constraint',
         )
     if not found.oid:  # made by an older version
-        oid = await change.writer.take_oids(1)
+        oid = await change.writer.take_oids(1, table.schema)
         checks = tuple(
             msgspec.structs.replace(check, oid=oid) if check.name == name else check for check in table.checks
         )

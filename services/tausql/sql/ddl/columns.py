@@ -29,6 +29,7 @@ from tausql.sql.expressions.type_names import numeric_modifier, type_and_typmod
 from tausql.sql.lexer import truncated
 from tausql.sql.stored_expressions import DEFAULT, bound_value
 from tausql.sql.types import Type, type_by_oid
+from tausql.sql.types.enums import MARK
 
 # What sqlglot calls a type, where that is not how the refusal names it.
 _REFUSED_NAMES = {"varbit": "bit varying", "bit": "bit"}
@@ -138,6 +139,9 @@ def _domain(words: Words, snapshot: Snapshot, search_path: tuple[str, ...]) -> D
     if len(words.tokens) == 3 and words.tokens[1].text != ".":
         return None
     name = words.qualified_name()
+    if name.schema is None and name.name.startswith(MARK) and name.name[len(MARK) :].isdigit():
+        marked = snapshot.objects.by_oid.get(int(name.name[len(MARK) :]))
+        return marked if isinstance(marked, Domain) else None
     for schema in (name.schema,) if name.schema is not None else search_path:
         found = snapshot.objects.domains.get((schema or "", name.name))
         if found is not None:
@@ -297,5 +301,6 @@ def set_identity(words: Words, column: ColumnDefinition, always: bool) -> None:
 def checked_default(change: SchemaChange, node: exp.Expr, name: str, type_: Type, typmod: int) -> str:
     """The text of a DEFAULT, once it is known to fit its column."""
     column = Column(name, type_.oid, typmod, False, 0)
-    bound_value(node, DefinitionScope(change, "", (), DEFAULT), column)
-    return kept_text(change, node)
+    scope = DefinitionScope(change, "", (), DEFAULT)
+    bound_value(node, scope, column)
+    return kept_text(change, node, scope)

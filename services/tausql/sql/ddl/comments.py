@@ -9,7 +9,7 @@ from tausql.sql.catalogue.descriptors import Table
 from tausql.sql.catalogue.objects import CommentKey, View
 from tausql.sql.catalogue.objects import Sequence as SequenceObject
 from tausql.sql.ddl.change import DdlResult, SchemaChange
-from tausql.sql.ddl.names import Relation, check_owner, column_position, find, find_relation, kind_of
+from tausql.sql.ddl.names import Relation, check_owner, column_position, existing_type, find, find_relation, kind_of
 from tausql.sql.ddl.reading import QualifiedName, Words
 from tausql.sql.ddl.roles import existing_role
 
@@ -22,8 +22,8 @@ async def comment(change: SchemaChange) -> DdlResult:
     words = change.words()
     words.expect("COMMENT", "ON")
     kind = words.take_one(*_READERS)
-    if not kind:
-        refused = words.peek()
+    if not kind or (kind == "TYPE" and not change.statement.dialect.extensions):
+        refused = kind or words.peek()
         if refused in _REFUSED:
             raise not_supported(f"COMMENT ON {refused} not supported")
         raise words.error()
@@ -153,6 +153,12 @@ def _domain_constraint(change: SchemaChange, words: Words, name: str) -> Comment
     raise SqlError(Code.undefined_object, f'constraint "{name}" for domain {domain.name} does not exist')
 
 
+def _type(change: SchemaChange, words: Words) -> CommentKey:
+    found = existing_type(change, words.qualified_name())
+    check_owner(change, found.owner, "type", found.name)
+    return PG_TYPE, found.oid, 0
+
+
 def _domain(change: SchemaChange, words: Words) -> CommentKey:
     from tausql.sql.ddl.domains import existing_domain
 
@@ -182,6 +188,7 @@ _READERS: dict[str, Callable[[SchemaChange, Words], CommentKey]] = {
     "ROUTINE": _function,
     "CONSTRAINT": _constraint,
     "DOMAIN": _domain,
+    "TYPE": _type,
     "STATISTICS": _statistics,
 }
 

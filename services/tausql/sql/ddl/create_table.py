@@ -11,7 +11,9 @@ from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.catalogue.descriptors import Check, Column, ForeignKey, Index, Table
 from tausql.sql.catalogue.objects import Sequence as SequenceObject
 from tausql.sql.catalogue.system import NameRow
+from tausql.sql.catalogue.temporary import KEEP, TEMPORARY_SCHEMA
 from tausql.sql.ddl import limits, sequences
+from tausql.sql.ddl.bodies_in_place import with_bodies
 from tausql.sql.ddl.change import DdlResult, SchemaChange
 from tausql.sql.ddl.columns import ColumnDefinition, checked_default, no_further_types, read_column
 from tausql.sql.ddl.constraints import (
@@ -23,13 +25,16 @@ from tausql.sql.ddl.constraints import (
     read_table_constraint,
 )
 from tausql.sql.ddl.default_privileges import initial_acl
+from tausql.sql.ddl.enum_literals import LabelsMet, pinned
 from tausql.sql.ddl.extended_columns import read_further
-from tausql.sql.ddl.foreign_keys import referenced_table, resolved
+from tausql.sql.ddl.foreign_keys import check_permanence, referenced_table, resolved
 from tausql.sql.ddl.names import creation_schema, find_relation
 from tausql.sql.ddl.naming import Names, only_column
 from tausql.sql.ddl.reading import QualifiedName, Words
 from tausql.sql.ddl.rendering import expression_text
+from tausql.sql.ddl.stored_texts import mark_enums
 from tausql.sql.ddl.table_like import Copied, read_like
+from tausql.sql.ddl.temporary_tables import read_on_commit, take_temporary, temporary_place
 from tausql.sql.ddl.user_calls import DefinitionScope, kept_text
 from tausql.sql.expressions import volatility
 from tausql.sql.expressions.parsing import parse_expression
@@ -51,13 +56,18 @@ class TableDefinition:
     checks: list[CheckDefinition] = field(default_factory=list)
     foreign_keys: list[ForeignKeyDefinition] = field(default_factory=list)
     copied: list[Copied] = field(default_factory=list)  # LIKE ... INCLUDING
+    on_commit: str = KEEP  # of a temporary table
 
 
 def read_table(change: SchemaChange, words: Words) -> TableDefinition:
     """From CREATE TABLE on. Raises 42601, and 0A000 for clauses Aurora DSQL does not take."""
-    words.expect("CREATE", "TABLE")
+    words.expect("CREATE")
+    temporary = take_temporary(words)
+    words.expect("TABLE")
     if_not_exists = words.take("IF", "NOT", "EXISTS")
     definition = TableDefinition(words.qualified_name(), if_not_exists)
+    if temporary:
+        definition.place = temporary_place(definition.place)
     if words.next_is("PARTITION", "OF"):
         raise not_supported("PARTITION OF clause not supported for CREATE TABLE")
     if words.next_is("OF"):
@@ -69,6 +79,7 @@ def read_table(change: SchemaChange, words: Words) -> TableDefinition:
             if not words.take(","):
                 break
         words.expect(")")
+    definition.on_commit = read_on_commit(words, definition.place.schema == TEMPORARY_SCHEMA)
     _refuse_tail(words)
     return definition
 
@@ -127,7 +138,7 @@ def positions_of(columns: Sequence[Column], names: Sequence[str], what: str) -> 
     return tuple(order[name] for name in names)
 
 
-def _key_positions(columns: Sequence[Column], unique: UniqueDefinition) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def key_positions(columns: Sequence[Column], unique: UniqueDefinition) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(key, INCLUDE) of UNIQUE or PRIMARY KEY."""
     what = "primary key" if unique.primary else "unique"
     key = positions_of(columns, unique.columns, what)
@@ -135,7 +146,9 @@ def _key_positions(columns: Sequence[Column], unique: UniqueDefinition) -> tuple
     return key, positions_of(columns, unique.include, what)
 
 
-def made_columns(name: str, definitions: Sequence[ColumnDefinition], primary: UniqueDefinition | None) -> list[Column]:
+def made_columns(
+    change: SchemaChange, name: str, definitions: Sequence[ColumnDefinition], primary: UniqueDefinition | None
+) -> list[Column]:
     """The columns of a new table, generated values checked. Raises 42701, 54011, 42P17, 42601."""
     if len(definitions) > limits.COLUMNS_MAX:
         raise SqlError(Code.too_many_columns, f"tables can have at most {limits.COLUMNS_MAX} columns")
@@ -159,24 +172,33 @@ def made_columns(name: str, definitions: Sequence[ColumnDefinition], primary: Un
     ]
     for at, definition in enumerate(definitions):
         if definition.generated is not None:
-            text = generated_text(name, marked, columns[at], definition)
-            columns[at] = msgspec.structs.replace(columns[at], generated=text)
+            text, bodies = generated_text(change, name, marked, columns[at], definition)
+            columns[at] = msgspec.structs.replace(columns[at], generated=text, bodies=bodies)
     return columns
 
 
-def generated_text(name: str, columns: Sequence[Column], column: Column, definition: ColumnDefinition) -> str:
+def generated_text(
+    change: SchemaChange, name: str, columns: Sequence[Column], column: Column, definition: ColumnDefinition
+) -> tuple[str, tuple[int, ...]]:
+    """A generated value as it is kept, and the users' functions whose bodies stand in it."""
+    assert definition.generated is not None
     node = definition.generated
-    assert node is not None
-    expr = bound_value(node, RowScope(name, columns, GENERATED), column)
+    mark_enums(node, change.snapshot, change.search_path)
+    scope = RowScope(name, columns, GENERATED)
+    if change.snapshot.objects.domains:
+        scope.params.labels = LabelsMet(change.snapshot.objects)
+    node, bodies = with_bodies(change, node, scope)
+    expr = bound_value(node, scope, column)
     if volatility(expr) != "i":
         raise SqlError(Code.invalid_object_definition, "generation expression is not immutable")
-    return expression_text(node)
+    return expression_text(pinned(node, scope.params.labels)), bodies
 
 
 def check_text(change: SchemaChange, name: str, columns: Sequence[Column], check: CheckDefinition) -> str:
     """The text of a CHECK once it is known to be one."""
-    bound_condition(check.node, DefinitionScope(change, name, columns, CHECK), "CHECK")
-    return kept_text(change, check.node)
+    scope = DefinitionScope(change, name, columns, CHECK)
+    bound_condition(check.node, scope, "CHECK")
+    return kept_text(change, check.node, scope)
 
 
 def _distinct_uniques(definition: TableDefinition) -> list[UniqueDefinition]:
@@ -259,11 +281,11 @@ class Creation:
             if column.default is not None:
                 node = parse_expression(column.default)
                 column.default = checked_default(change, node, column.name, column.type, column.typmod)
-        columns = made_columns(self._name, definition.columns, definition.primary)
+        columns = made_columns(change, self._name, definition.columns, definition.primary)
         identities = sum(1 for column in columns if column.identity)
         indexes = sum(len(copied.indexes) + len(copied.statistics) for copied in definition.copied)
         count = 3 + 2 * len(uniques) + len(definition.checks) + len(definition.foreign_keys) + identities + 2 * indexes
-        oid = self._next = await change.writer.take_oids(count)
+        oid = self._next = await change.writer.take_oids(count, self._schema)
         self._next += 2  # the table's and its primary key's
         self._claims[self._name] = NameRow(oid, "table")
         table = Table(
@@ -280,6 +302,8 @@ class Creation:
             copied.check_room(table)
         await change.writer.claim_names(self._schema, self._claims)
         change.writer.add_table(table)
+        if definition.on_commit:
+            change.transaction.temporary().on_commit(table.oid, definition.on_commit)
         for parent in parents:
             change.writer.replace_table(parent)
         for sequence in made:
@@ -297,7 +321,7 @@ class Creation:
         primary = self._definition.primary
         if primary is None:
             return table
-        key, include = _key_positions(table.columns, primary)
+        key, include = key_positions(table.columns, primary)
         name = primary.name or self._names.of_index("", "pkey")
         self._claim_index(name, table.oid + 1)
         return msgspec.structs.replace(
@@ -305,13 +329,13 @@ class Creation:
         )
 
     def _unique(self, table: Table, unique: UniqueDefinition) -> Index:
-        key, include = _key_positions(table.columns, unique)
+        key, include = key_positions(table.columns, unique)
         name = unique.name or self._names.of_index("_".join(unique.columns + unique.include), "key")
         oid = self._oid()
         self._claim_index(name, oid)
         return Index(
             oid=oid, name=name, columns=key, unique=True, constraint=True, include=include,
-            nulls_not_distinct=unique.nulls_not_distinct, constraint_oid=self._oid(),
+            nulls_not_distinct=unique.nulls_not_distinct, constraint_oid=self._oid(), covering=bool(include),
         )  # fmt: skip
 
     def _with_copied_indexes(self, table: Table) -> Table:
@@ -352,6 +376,7 @@ class Creation:
         pointing = False
         for definition in self._definition.foreign_keys:
             parent = referenced_table(self._change, definition, table)
+            check_permanence(table, parent)
             name = definition.name or self._names.of_constraint("_".join(definition.columns), "fkey")
             if definition.name and name in {*(key.name for key in made), *(check.name for check in table.checks)}:
                 raise SqlError(Code.duplicate_object, f'constraint "{name}" for relation "{self._name}" already exists')

@@ -26,7 +26,7 @@ REPORTED_MAX = 100  # PostgreSQL tells a client so many, the rest as a number
 
 class Item(NamedTuple):
     """Something that can be dropped. `kind`: schema, table, view, sequence, function, domain, statistics; column,
-    default (`attnum` says of which column); constraint (`extra`: its name)."""
+    default (`attnum` says of which column); constraint, index (`extra`: its name)."""
 
     kind: str
     oid: int
@@ -44,6 +44,8 @@ def description(change: SchemaChange, item: Item) -> str:
             return f"constraint {item.extra} on {on}"
         column = f"column {table.columns[item.attnum - 1].name} of {on}"
         return column if item.kind == "column" else f"default value for {column}"
+    if item.kind == "index":
+        return f"index {shown(change, snapshot.by_oid[item.oid].schema, item.extra)}"
     if item.kind == "table":
         table = snapshot.by_oid[item.oid]
         return f"table {shown(change, table.schema, table.name)}"
@@ -171,6 +173,9 @@ def _by_text(change: SchemaChange, table: Table, item: Item) -> list[Item]:
             for check in table.checks
             if item.oid in mentioned(change.snapshot, check.expression)
         ]
+        generated = [column for column in table.live_columns if column.generated is not None]
+        found += [Item("column", table.oid, c.position + 1) for c in generated if item.oid in c.bodies]
+        found += [Item("index", table.oid, 0, index.name) for index in table.indexes if item.oid in index.bodies]
     return found
 
 
@@ -222,7 +227,7 @@ def everything(change: SchemaChange, items: Sequence[Item], cascade: bool) -> li
 
 def _covered(item: Item, taken: dict[Item, None]) -> bool:
     """A part of a table that goes as a whole, or of a column that goes."""
-    if item.kind not in ("column", "default", "constraint"):
+    if item.kind not in ("column", "default", "constraint", "index"):
         return False
     return Item("table", item.oid) in taken or Item("column", item.oid, item.attnum) in taken
 
@@ -266,6 +271,7 @@ def _tell(change: SchemaChange, others: list[Item]) -> None:
 async def remove(change: SchemaChange, items: Sequence[Item]) -> bool:
     """Out of the catalogue, all of it; tables that only lose a part are replaced once. Whether jobs were entered."""
     from tausql.sql.ddl.drop_table import remove_table
+    from tausql.sql.ddl.indexes import without_index
     from tausql.sql.ddl.sequences import remove as remove_sequence
 
     gone = {item.oid for item in items if item.kind == "table"}
@@ -278,6 +284,12 @@ async def remove(change: SchemaChange, items: Sequence[Item]) -> bool:
         elif item.kind in ("column", "default", "constraint"):
             if item.oid not in gone:
                 parts[item.oid] = _without(parts.get(item.oid, change.snapshot.by_oid[item.oid]), item)
+        elif item.kind == "index":
+            table = parts.get(item.oid, change.snapshot.by_oid[item.oid])
+            index = next((one for one in table.indexes if one.name == item.extra), None)
+            if index is not None and item.oid not in gone:
+                parts[item.oid] = without_index(change, table, index)
+                jobs = True
         else:
             found = change.snapshot.objects.by_oid[item.oid]
             if isinstance(found, SequenceObject):

@@ -9,7 +9,7 @@ from tausql.sql.catalogue.objects import Domain
 from tausql.sql.ddl.change import DdlResult, SchemaChange
 from tausql.sql.ddl.columns import read_type
 from tausql.sql.ddl.default_privileges import initial_acl
-from tausql.sql.ddl.names import check_owner, creation_schema, find
+from tausql.sql.ddl.names import check_owner, creation_schema, existing_type, find
 from tausql.sql.ddl.reading import QualifiedName, Words
 from tausql.sql.ddl.stored_texts import qualified_expression
 from tausql.sql.domains import value_column
@@ -91,11 +91,9 @@ def _default(change: SchemaChange, domain: Domain, text: str) -> str:
 
 
 def existing_domain(change: SchemaChange, name: QualifiedName) -> Domain:
-    domain = find(change, change.snapshot.objects.domains, name.schema, name.name)
-    if domain is None:
-        if name.schema is not None and name.schema not in change.snapshot.objects.schemas:
-            raise SqlError(Code.invalid_schema_name, f'schema "{name.schema}" does not exist')
-        raise SqlError(Code.undefined_object, f'type "{name}" does not exist')
+    domain = existing_type(change, name)
+    if domain.is_enum:
+        raise SqlError(Code.wrong_object_type, f'"{name.name}" is not a domain')
     return domain
 
 
@@ -170,7 +168,10 @@ async def drop_domain(change: SchemaChange) -> DdlResult:
     from tausql.sql.ddl.dependencies import drop_statement
 
     def named(schema: str | None, name: str) -> Domain | None:
-        return find(change, change.snapshot.objects.domains, schema, name)
+        found = find(change, change.snapshot.objects.domains, schema, name)
+        if found is not None and found.is_enum:
+            raise SqlError(Code.wrong_object_type, f'"{name}" is not a domain')
+        return found
 
     return await drop_statement(change, "domain", named)
 

@@ -6,9 +6,10 @@ Each module of this folder knows some kinds of statements and lists them in its 
 
 from __future__ import annotations
 
-from tausql.protocol.errors import not_supported
+from tausql.protocol.errors import SqlError, not_supported
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Snapshot
+from tausql.sql.catalogue.enum_names import with_enum_names
 from tausql.sql.ddl import (
     alter_table,
     comments,
@@ -16,8 +17,10 @@ from tausql.sql.ddl import (
     default_privileges,
     domains,
     drop_table,
+    enums,
     functions,
     grants,
+    iam,
     indexes,
     roles,
     schemas,
@@ -30,13 +33,16 @@ from tausql.sql.ddl.change import DdlResult, Handler, SchemaChange
 from tausql.sql.expressions.context import Context
 from tausql.sql.statements import Statement
 from tausql.sql.system import SystemRelations
+from tausql.sql.types.enums import MARK
 
 HANDLERS: dict[str, Handler] = {
     **alter_table.HANDLERS,
     **create_table.HANDLERS,
     **default_privileges.HANDLERS,
     **drop_table.HANDLERS,
+    **enums.HANDLERS,
     **grants.HANDLERS,
+    **iam.HANDLERS,
     **indexes.HANDLERS,
     **comments.HANDLERS,
     **domains.HANDLERS,
@@ -62,4 +68,10 @@ async def execute(
     handler = HANDLERS.get(statement.kind)
     if handler is None:
         raise not_supported(f"{statement.kind.replace('_', ' ').upper()} is not supported yet")
-    return await handler(SchemaChange(statement, transaction, snapshot, context, system))
+    change = SchemaChange(statement, transaction, snapshot, context, system)
+    try:
+        return await handler(change)
+    except SqlError as error:
+        if MARK in error.message:
+            error.message = with_enum_names(error.message, snapshot.objects, change.search_path)
+        raise

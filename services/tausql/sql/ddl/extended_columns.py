@@ -8,24 +8,22 @@ such a table to 3,000 rows. SET NOT NULL reads the whole table; a type that is m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from types import MappingProxyType
 from typing import Any, Final
 
 from tausql.protocol.errors import Code, SqlError, not_supported
-from tausql.protocol.storage import Scan
-from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Column
 from tausql.sql.ddl.change import SchemaChange
 from tausql.sql.ddl.columns import TYPE_ENDS, ColumnDefinition, checked_default, read_type, read_value
 from tausql.sql.ddl.dependencies import Item, dependents, description
+from tausql.sql.ddl.filling import all_rows
 from tausql.sql.ddl.reading import Words
 from tausql.sql.ddl.table_change import TableChange
 from tausql.sql.expressions import compile_expr
 from tausql.sql.expressions.parsing import parse_expression
 from tausql.sql.expressions.type_names import type_and_typmod
 from tausql.sql.stored_expressions import DEFAULT, RowScope, bound_value
-from tausql.sql.tables import Row, TableAccess
+from tausql.sql.tables import TableAccess
 from tausql.sql.types import Type, type_by_oid
 from tausql.sql.types.builtin import BPCHAR, FLOAT4, FLOAT8, INT2, INT4, INT8, NUMERIC, TEXT, VARCHAR
 
@@ -77,16 +75,21 @@ def read_filling(change: SchemaChange, words: Words, definition: ColumnDefinitio
     """DEFAULT and NOT NULL behind a new column's type. Raises 0A000 for any other constraint."""
     while not words.ended:
         if words.take("DEFAULT"):
-            if definition.domain is not None or definition.default is not None:
+            if _is_domain(definition) or definition.default is not None:
                 raise not_supported(_CONSTRAINED)
             value = read_value(words)
             definition.default = checked_default(change, value, definition.name, definition.type, definition.typmod)
             if "nextval" in definition.default.lower():
                 raise not_supported(_CONSTRAINED, hint="Rows that are there already get their default at once.")
-        elif words.take("NOT", "NULL") and definition.domain is None:
+        elif words.take("NOT", "NULL") and not _is_domain(definition):
             definition.not_null = True
         elif not words.take("NULL"):
             raise not_supported(_CONSTRAINED)
+
+
+def _is_domain(definition: ColumnDefinition) -> bool:
+    """Whether its type is a domain, with checks of its own; an enum type has none."""
+    return definition.domain is not None and not definition.domain.is_enum
 
 
 async def fill(altered: TableChange, column: Column) -> None:
@@ -101,7 +104,7 @@ async def fill(altered: TableChange, column: Column) -> None:
     value_of = compile_expr(expr)
     access = TableAccess(change.snapshot.cluster, table)
     transaction = change.transaction.later()
-    async for key, row in _rows(access, transaction):
+    async for key, row in all_rows(transaction, access):
         value: Any = value_of((), change.context)
         if value is None and column.not_null:
             raise _contains_null(altered, column)
@@ -112,17 +115,9 @@ async def fill(altered: TableChange, column: Column) -> None:
 async def check_not_null(altered: TableChange, column: Column) -> None:
     """Raises 23502 where a row has no value in that column."""
     access = TableAccess(altered.change.snapshot.cluster, altered.table)
-    async for _, row in _rows(access, altered.change.transaction.later()):
+    async for _, row in all_rows(altered.change.transaction.later(), access):
         if row[column.position] is None:
             raise _contains_null(altered, column)
-
-
-async def _rows(access: TableAccess, transaction: Transaction) -> AsyncIterator[tuple[bytes, Row]]:
-    low, high = access.row_range()
-    scanner = transaction.scan(access.oid, Scan(low, high))
-    while page := await scanner.next_page():
-        for key, value in page:
-            yield key, access.decode(value)
 
 
 def _contains_null(altered: TableChange, column: Column) -> SqlError:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.catalogue.descriptors import Column, ForeignKey, IndexState, Table
 from tausql.sql.catalogue.objects import View
+from tausql.sql.catalogue.temporary import is_temporary
 from tausql.sql.ddl.change import SchemaChange
 from tausql.sql.ddl.constraints import ForeignKeyDefinition
 from tausql.sql.ddl.limits import KEY_COLUMNS_MAX
@@ -35,6 +36,16 @@ def referenced_table(change: SchemaChange, definition: ForeignKeyDefinition, own
     if not has_privilege(objects, change.user, relation.acl, "r", relation.owner, "x"):
         raise permission_denied("table", relation.name)
     return relation
+
+
+def check_permanence(child: Table, parent: Table) -> None:
+    """Raises 42P16 where one of the two is temporary and the other one is not."""
+    kinds = is_temporary(child.oid), is_temporary(parent.oid)
+    if kinds[0] != kinds[1]:
+        kind = "temporary" if kinds[0] else "permanent"
+        raise SqlError(
+            Code.invalid_table_definition, f"constraints on {kind} tables may reference only {kind} tables"
+        )
 
 
 def _positions(columns: Sequence[Column], names: Sequence[str]) -> tuple[int, ...]:

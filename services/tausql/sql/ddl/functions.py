@@ -13,7 +13,7 @@ from tausql.sql.binding.bound import OutputColumn
 from tausql.sql.binding.conversion import settled
 from tausql.sql.binding.functions import ArgumentLink, call_by_name, plain_type
 from tausql.sql.binding.queries import bind_query
-from tausql.sql.catalogue.descriptors import Table
+from tausql.sql.catalogue.descriptors import Snapshot, Table
 from tausql.sql.catalogue.objects import Argument, Dependency, Function, View
 from tausql.sql.ddl.change import DdlResult, SchemaChange
 from tausql.sql.ddl.default_privileges import initial_acl
@@ -148,7 +148,8 @@ def _bind(change: SchemaChange, function: Function, node: exp.Expr, body: _Body)
         parameter.replace(exp.Column(this=exp.to_identifier(f"${parameter.name}", quoted=True)))
     values = [Const(value=None, type=plain_type(change.snapshot, one.type_oid)) for one in _inputs(function)]
     params = ParamTypes()
-    binder = Binder(change.snapshot, change.search_path, params, change.system, bind_query, call_by_name)
+    snapshot = change.snapshot if function.sql_standard else _with(change.snapshot, function)
+    binder = Binder(snapshot, change.search_path, params, change.system, bind_query, call_by_name)
     binder.root = node
     binder.stars = []
     bound = settled(bind_query(binder, node, ArgumentLink(change.snapshot, function, values), {}), params)
@@ -167,6 +168,16 @@ def _bind(change: SchemaChange, function: Function, node: exp.Expr, body: _Body)
         qualify_calls(holder, change.snapshot, change.search_path)
         body.texts.append(text_of(holder.this))
     return bound.columns
+
+
+def _with(snapshot: Snapshot, function: Function) -> Snapshot:
+    """The schema once the function is there, which a body in quotes may call."""
+    known = snapshot.objects.functions
+    key = function.schema, function.name
+    wanted = [argument.type_oid for argument in _inputs(function)]
+    others = [one for one in known.get(key, ()) if [argument.type_oid for argument in _inputs(one)] != wanted]
+    objects = msgspec.structs.replace(snapshot.objects, functions={**known, key: (*others, function)})
+    return msgspec.structs.replace(snapshot, objects=objects)
 
 
 def _check_result(change: SchemaChange, function: Function, columns: list[OutputColumn] | None) -> None:

@@ -11,16 +11,21 @@ from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.protocol.storage import Scan
 from tausql.sql.catalogue.descriptors import Index, IndexState, Table
 from tausql.sql.catalogue.system import NameRow
+from tausql.sql.catalogue.temporary import is_temporary
 from tausql.sql.ddl import limits
+from tausql.sql.ddl.bodies_in_place import with_bodies
 from tausql.sql.ddl.change import DdlResult, SchemaChange
 from tausql.sql.ddl.columns import identifier
 from tausql.sql.ddl.constraints import read_nulls_distinct
 from tausql.sql.ddl.dependencies import CASCADE_HINT
+from tausql.sql.ddl.enum_literals import LabelsMet, pinned
+from tausql.sql.ddl.filling import fill_index
 from tausql.sql.ddl.jobs_entry import enter_job, enter_removal
 from tausql.sql.ddl.names import check_owner, find_relation, kind_of, shown, wrong_kind
 from tausql.sql.ddl.naming import Names, expression_label, relation_taken, unlike
 from tausql.sql.ddl.reading import QualifiedName, Words
 from tausql.sql.ddl.rendering import expression_text
+from tausql.sql.ddl.stored_texts import mark_enums
 from tausql.sql.expressions import volatility
 from tausql.sql.expressions.parsing import parse_expression
 from tausql.sql.stored_expressions import INDEX_EXPRESSION, INDEX_PREDICATE, RowScope, bound_condition, bound_expression
@@ -53,8 +58,9 @@ class IndexDefinition:
     predicate: exp.Expr | None = None
 
 
-def read_index(words: Words) -> IndexDefinition:
-    """From CREATE on. Raises 42601, and 0A000 for clauses Aurora DSQL does not take."""
+def read_index(words: Words, extended: bool = False) -> IndexDefinition:
+    """From CREATE on. Raises 42601, and 0A000 for clauses Aurora DSQL does not take. `extended`: the one access method
+    there is may be named."""
     words.expect("CREATE")
     unique = words.take("UNIQUE")
     words.expect("INDEX")
@@ -66,6 +72,8 @@ def read_index(words: Words) -> IndexDefinition:
     words.expect("ON")
     words.take("ONLY")
     definition = IndexDefinition(unique, is_async, if_not_exists, name, words.qualified_name())
+    if extended and words.next_is("USING") and words.peek(1) in ("BTREE", "BTREE_INDEX"):
+        words.at += 2
     if words.next_is("USING"):
         raise not_supported("USING not supported for CREATE INDEX")
     words.expect("(")
@@ -134,11 +142,13 @@ def _read_include(words: Words) -> list[str]:
     return found
 
 
-def made_index(definition: IndexDefinition, table: Table, oid: int, name: str) -> Index:
+def made_index(change: SchemaChange, definition: IndexDefinition, table: Table, oid: int, name: str) -> Index:
     """The descriptor. Raises 42703, 42P17, 0A000, 54011."""
+    labels = LabelsMet(change.snapshot.objects) if change.snapshot.objects.domains else None
     columns: list[int] = []
     expressions: list[str] = []
     types: list[Type] = []
+    bodies: set[int] = set()
     for item in definition.items:
         if item.node is None:
             column = table.column(item.column)
@@ -147,11 +157,16 @@ def made_index(definition: IndexDefinition, table: Table, oid: int, name: str) -
             columns.append(column.position)
             types.append(type_by_oid(column.type_oid))
         else:
-            expr = bound_expression(item.node, RowScope(table.name, table.columns, INDEX_EXPRESSION))
+            mark_enums(item.node, change.snapshot, change.search_path)
+            scope = RowScope(table.name, table.columns, INDEX_EXPRESSION)
+            scope.params.labels = labels
+            node, used = with_bodies(change, item.node, scope)
+            bodies.update(used)
+            expr = bound_expression(node, scope)
             if volatility(expr) != "i":
                 raise SqlError(Code.invalid_object_definition, "functions in index expression must be marked IMMUTABLE")
             columns.append(-1)
-            expressions.append(expression_text(item.node))
+            expressions.append(expression_text(pinned(node, labels)))
             types.append(expr.type)
     limits.check_key_columns(types)
     include: list[int] = []
@@ -162,10 +177,14 @@ def made_index(definition: IndexDefinition, table: Table, oid: int, name: str) -
         include.append(column.position)
     predicate = None
     if definition.predicate is not None:
+        mark_enums(definition.predicate, change.snapshot, change.search_path)
         scope = RowScope(table.name, table.columns, INDEX_PREDICATE)
-        if volatility(bound_condition(definition.predicate, scope, "WHERE")) != "i":
+        scope.params.labels = labels
+        node, used = with_bodies(change, definition.predicate, scope)
+        bodies.update(used)
+        if volatility(bound_condition(node, scope, "WHERE")) != "i":
             raise SqlError(Code.invalid_object_definition, "functions in index predicate must be marked IMMUTABLE")
-        predicate = expression_text(definition.predicate)
+        predicate = expression_text(pinned(node, labels))
     return Index(
         oid=oid,
         name=name,
@@ -177,6 +196,8 @@ def made_index(definition: IndexDefinition, table: Table, oid: int, name: str) -
         include=tuple(include),
         predicate=predicate,
         nulls_not_distinct=definition.nulls_not_distinct,
+        covering=bool(include),
+        bodies=tuple(sorted(bodies)),
     )
 
 
@@ -206,11 +227,14 @@ def _target(change: SchemaChange, place: QualifiedName) -> Table:
 async def create_index(change: SchemaChange) -> DdlResult:
     """Enter an index (write-only for now) and the job that builds it; the job's id, or None where IF NOT EXISTS found
     it there."""
-    definition = read_index(change.words())
+    extended = change.statement.dialect.extensions
+    definition = read_index(change.words(), extended)
     settings = change.context.session.settings
-    if not definition.is_async and settings.get("disable_sync_create_index", "on") != "off":
-        raise not_supported(NO_ASYNC)
     table = _target(change, definition.table)
+    temporary = is_temporary(table.oid)
+    at_once = temporary or (extended and not definition.is_async)
+    if not definition.is_async and not at_once and settings.get("disable_sync_create_index", "on") != "off":
+        raise not_supported(NO_ASYNC)
     name = definition.name
     if name and relation_taken(change.snapshot, table.schema, name):
         if not definition.if_not_exists:
@@ -220,16 +244,19 @@ async def create_index(change: SchemaChange) -> DdlResult:
     if not name:
         label = "_".join(column_labels(definition))
         name = Names(change.snapshot, table.schema, table.name).of_index(label, "idx")
-    index = made_index(definition, table, 0, name)
+    index = made_index(change, definition, table, 0, name)
     limits.check_index_count(len(table.indexes) + 2)
-    if not definition.is_async:
+    if not definition.is_async and not at_once:
         await _check_empty(change, table)
-    oid = await change.writer.take_oids(1)
+    oid = await change.writer.take_oids(1, table.schema)
     await change.writer.claim_names(table.schema, {name: NameRow(oid, "index")})
-    state = IndexState.building if definition.is_async else IndexState.ready
+    state = IndexState.building if definition.is_async and not at_once else IndexState.ready
     index = msgspec.structs.replace(index, oid=oid, state=state)
-    change.writer.replace_table(msgspec.structs.replace(table, indexes=(*table.indexes, index)))
-    if not definition.is_async:
+    table = msgspec.structs.replace(table, indexes=(*table.indexes, index))
+    change.writer.replace_table(table)
+    if at_once:
+        await fill_index(change, table, index)
+    if not definition.is_async or at_once:
         return change.result(COMMAND)
     job_id = enter_job(
         change.transaction,

@@ -8,6 +8,7 @@ from tausql.protocol.keys import relation_prefix
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.catalogue.system import JOBS, JobRecord, encode_row, system_keys
+from tausql.sql.catalogue.temporary import is_temporary
 from tausql.sql.ddl.change import SchemaChange
 from tausql.sql.expressions.context import Context
 
@@ -28,7 +29,12 @@ def enter_job(transaction: Transaction, snapshot: Snapshot, context: Context, **
 
 
 def enter_removal(change: SchemaChange, table_oid: int, oid: int, name: str, storage: int) -> None:
-    """The job that removes every key of a relation or an index that is dropped. `storage`: see `Table`."""
+    """The job that removes every key of a relation or an index that is dropped. `storage`: see `Table`. Those of a
+    temporary table go at once."""
+    prefix = relation_prefix(change.snapshot.cluster, storage or oid)
+    if is_temporary(table_oid):
+        change.transaction.temporary().clear(prefix)
+        return
     enter_job(
         change.transaction,
         change.snapshot,
@@ -37,5 +43,5 @@ def enter_removal(change: SchemaChange, table_oid: int, oid: int, name: str, sto
         table_oid=table_oid,
         object_oid=oid,
         object_name=name,
-        prefix=relation_prefix(change.snapshot.cluster, storage or oid),
+        prefix=prefix,
     )

@@ -7,8 +7,10 @@ from typing import TypeVar
 
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.catalogue.descriptors import Index, Table
-from tausql.sql.catalogue.objects import Schema, Sequence, View
+from tausql.sql.catalogue.objects import Domain, Schema, Sequence, View
+from tausql.sql.catalogue.temporary import named_path
 from tausql.sql.ddl.change import SchemaChange
+from tausql.sql.ddl.reading import QualifiedName
 from tausql.sql.privileges import has_privilege, has_role, must_be_owner, permission_denied
 
 SYSTEM_SCHEMAS = frozenset(("pg_catalog", "information_schema", "sys"))
@@ -27,7 +29,8 @@ def creation_schema(change: SchemaChange, schema: str | None) -> Schema:
         if found is None:
             raise SqlError(Code.invalid_schema_name, f'schema "{schema}" does not exist')
     else:
-        found = next((schemas[name] for name in change.search_path if name in schemas), None)
+        path = named_path(change.search_path, change.context.session.settings.get("search_path", ""))
+        found = next((schemas[name] for name in path if name in schemas), None)
         if found is None:
             raise SqlError(Code.invalid_schema_name, "no schema has been selected to create in")
     check_schema(change, found, "C")
@@ -53,6 +56,16 @@ def find(change: SchemaChange, known: Mapping[tuple[str, str], T], schema: str |
         if found is not None:
             return found
     return None
+
+
+def existing_type(change: SchemaChange, name: QualifiedName) -> Domain:
+    """The domain or enum type of a name. Raises 3F000, 42704."""
+    found = find(change, change.snapshot.objects.domains, name.schema, name.name)
+    if found is None:
+        if name.schema is not None and name.schema not in change.snapshot.objects.schemas:
+            raise SqlError(Code.invalid_schema_name, f'schema "{name.schema}" does not exist')
+        raise SqlError(Code.undefined_object, f'type "{name}" does not exist')
+    return found
 
 
 def find_relation(change: SchemaChange, schema: str | None, name: str) -> Relation | None:

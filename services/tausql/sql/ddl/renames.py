@@ -10,6 +10,7 @@ from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.catalogue.descriptors import Column, Index, Table
 from tausql.sql.catalogue.objects import Sequence, View
 from tausql.sql.catalogue.system import NameRow
+from tausql.sql.catalogue.temporary import TEMPORARY_SCHEMA
 from tausql.sql.ddl import sequences
 from tausql.sql.ddl.access_lists import owner_changed
 from tausql.sql.ddl.change import DdlResult, SchemaChange
@@ -177,6 +178,8 @@ async def _set_schema(change: SchemaChange, table: Table, name: str) -> None:
     schema = creation_schema(change, name).name
     if schema == table.schema:
         return
+    if TEMPORARY_SCHEMA in (schema, table.schema):
+        raise not_supported("cannot move objects into or out of temporary schemas")
     owned = sequences.owned_sequences(change, table)
     moving: dict[str, NameRow] = {table.name: NameRow(table.oid, "table")}
     if table.primary_key:

@@ -10,7 +10,7 @@ from tausql.sql.ddl.dependencies import Item, description, kind_of_object
 
 def depending_on_role(change: SchemaChange, role: Role) -> list[str]:
     """What a role owns and what was granted to it, oldest first, as the DETAIL of the refusal lists it."""
-    found: list[tuple[int, int, str]] = [(0, at, f"link with {arn}") for at, (arn, _) in enumerate(role.iam)]
+    found: list[tuple[int, int, str]] = [(0, at, f"link with {arn}") for at, (arn, _, _) in enumerate(role.iam)]
 
     def look(owner: int, acl: Acl, item: Item) -> None:
         if owner == role.oid:

@@ -210,7 +210,8 @@ async def alter(change: SchemaChange, sequence: Sequence, options: Options) -> S
     if "restart" in options:
         value = options["restart"] if options["restart"] is not None else altered.start
         _check_within("RESTART", value, altered.minimum, altered.maximum)
-        row = SequenceRow(value, False)
+        before = await row_of(change, sequence)
+        row = SequenceRow(value, False, before.settings + 1)
     else:
         row = await row_of(change, sequence)
         _check_within("RESTART", row.last, altered.minimum, altered.maximum)

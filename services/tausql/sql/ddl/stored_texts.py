@@ -17,6 +17,7 @@ from tausql.sql.ddl.names import qualified, quoted
 from tausql.sql.expressions.parsing import INTERVAL_LITERAL, POSTGRES, SUBSCRIPT, parse, parse_expression
 from tausql.sql.expressions.token_edits import MARK
 from tausql.sql.functions.catalogue import is_function
+from tausql.sql.types.enums import MARK as ENUM_MARK
 
 _SEQUENCE_FUNCTIONS = frozenset(("nextval", "currval", "setval"))
 
@@ -75,7 +76,9 @@ def find_functions(
 
 
 def qualify_calls(node: exp.Expr, snapshot: Snapshot, search_path: tuple[str, ...]) -> None:
-    """Writes schemas before the names of users' functions and of sequences, in place."""
+    """Writes schemas before the names of users' functions and of sequences, and marks for those of enum types, in
+    place."""
+    mark_enums(node, snapshot, search_path)
     for call in list(node.find_all(exp.Anonymous)):
         schema, name = call_parts(call)
         if schema is None and not is_function(name):
@@ -89,6 +92,24 @@ def qualify_calls(node: exp.Expr, snapshot: Snapshot, search_path: tuple[str, ..
                 continue
         if schema in (None, "pg_catalog") and name in _SEQUENCE_FUNCTIONS and call.expressions:
             _qualify_sequence(call.expressions[0], snapshot, search_path)
+
+
+def mark_enums(node: exp.Expr, snapshot: Snapshot, search_path: tuple[str, ...]) -> None:
+    """An expression is kept where no schema is at hand, and its type may get another name."""
+    domains = snapshot.objects.domains
+    if not domains:
+        return
+    for data_type in node.find_all(exp.DataType):
+        kind = data_type.args.get("kind")
+        schema = None
+        if isinstance(kind, exp.Dot) and isinstance(kind.this, exp.Identifier):
+            schema, kind = fold(kind.this), kind.expression
+        name = fold(kind) if isinstance(kind, exp.Identifier) else kind.lower() if isinstance(kind, str) else ""
+        for candidate in (schema,) if schema is not None else search_path:
+            found = domains.get((candidate or "", name or ""))
+            if found is not None and found.is_enum:
+                data_type.set("kind", identifier(f"{ENUM_MARK}{found.oid}"))
+                break
 
 
 def qualify_relations(node: exp.Expr, snapshot: Snapshot, search_path: tuple[str, ...]) -> None:

@@ -90,6 +90,7 @@ class Copied:
             include=self._mapped(table, index.include),
             state=IndexState.ready,
             constraint_oid=0,
+            covering=bool(index.include),
         )
 
     def check_room(self, table: Table) -> None:

@@ -44,7 +44,7 @@ async def truncate(change: SchemaChange) -> DdlResult:
     cascade = words.take_one("CASCADE", "RESTRICT") == "CASCADE"
     words.expect_end()
     _with_references(change, tables, cascade)
-    await _check_idle(change, tables)
+    await check_idle(change, tables, "TRUNCATE")
     for table in tables.values():
         if not has_privilege(change.snapshot.objects, change.user, table.acl, "r", table.owner, "D"):
             raise permission_denied("table", table.name)
@@ -76,21 +76,21 @@ def _with_references(change: SchemaChange, tables: dict[int, Table], cascade: bo
             waiting.append(child)
 
 
-async def _check_idle(change: SchemaChange, tables: dict[int, Table]) -> None:
+async def check_idle(change: SchemaChange, tables: dict[int, Table], command: str) -> None:
     """A job that reads a table key by key would go on where its rows no longer are."""
     for job in await all_jobs(change.transaction, change.snapshot.cluster):
         if job.status in OPEN and job.job_type != "DROP" and job.table_oid in tables:
             table = tables[job.table_oid]
             raise SqlError(
                 Code.object_in_use,
-                f'cannot TRUNCATE "{table.name}" because job {job.job_id} works on it',
+                f'cannot {command} "{table.name}" because job {job.job_id} works on it',
                 hint=f"CALL sys.wait_for_job('{job.job_id}') waits for it.",
             )
 
 
 async def _move(change: SchemaChange, table: Table) -> None:
     # The primary key's index has the oid after its table's, and so have their places: two numbers for the table.
-    first = await change.writer.take_oids(2 + len(table.indexes))
+    first = await change.writer.take_oids(2 + len(table.indexes), table.schema)
     name = f"{table.schema}.{table.name}"
     for oid, storage in ((table.oid, table.storage), *((index.oid, index.storage) for index in table.indexes)):
         enter_removal(change, table.oid, oid, name, storage)

@@ -14,11 +14,13 @@ from tausql.protocol.errors import not_supported
 from tausql.sql.catalogue.descriptors import Column, Snapshot
 from tausql.sql.catalogue.objects import Domain, Function
 from tausql.sql.ddl.change import SchemaChange
+from tausql.sql.ddl.enum_literals import LabelsMet, pinned
 from tausql.sql.ddl.rendering import expression_text
 from tausql.sql.ddl.stored_texts import call_parts, find_functions, qualify_calls
 from tausql.sql.expressions import bind, coerce
 from tausql.sql.expressions.nodes import Const, Expr
 from tausql.sql.expressions.parsing import parse
+from tausql.sql.expressions.scope import DomainTarget
 from tausql.sql.stored_expressions import CHECK, Clause, RowScope
 from tausql.sql.types import Type, type_by_oid
 
@@ -32,6 +34,8 @@ class DefinitionScope(RowScope):
         super().__init__(table, columns, clause)
         self.snapshot = change.snapshot
         self.search_path = change.search_path
+        if change.snapshot.objects.domains:
+            self.params.labels = LabelsMet(change.snapshot.objects)
 
     def user_call(self, schema: str | None, name: str, arguments: Sequence[exp.Expr]) -> Expr | None:
         candidates = find_functions(self.snapshot, schema, name, self.search_path)
@@ -43,6 +47,14 @@ class DefinitionScope(RowScope):
                 if self.clause is CHECK and self._reads_tables(function, set()):
                     raise not_supported(f"function {function.name} reads tables: not supported in check constraints")
                 return Const(value=None, type=_base(self.snapshot, function.returns_oid))
+        return None
+
+    def domain(self, parts: tuple[str, ...]) -> DomainTarget | None:
+        """An enum type; a domain's checks have no place in an expression that is kept."""
+        for schema in parts[:-1] or self.search_path:
+            found = self.snapshot.objects.domains.get((schema, parts[-1]))
+            if found is not None and found.is_enum:
+                return DomainTarget(type_by_oid(found.oid), -1, lambda expr: expr)
         return None
 
     def _reads_tables(self, function: Function, seen: set[int]) -> bool:
@@ -75,8 +87,9 @@ def _base(snapshot: Snapshot, oid: int) -> Type:
     return type_by_oid(item.base_oid if isinstance(item, Domain) else oid)
 
 
-def kept_text(change: SchemaChange, node: exp.Expr) -> str:
-    """An expression of a table as the catalogue keeps it: users' functions and sequences with their schemas."""
+def kept_text(change: SchemaChange, node: exp.Expr, scope: RowScope) -> str:
+    """An expression of a table as the catalogue keeps it: users' functions and sequences with their schemas, labels as
+    the values they are. `scope`: what it was bound in."""
     holder = exp.Paren(this=node.copy())
     qualify_calls(holder, change.snapshot, change.search_path)
-    return expression_text(holder.this)
+    return expression_text(pinned(holder.this, scope.params.labels))

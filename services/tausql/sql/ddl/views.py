@@ -19,12 +19,14 @@ from tausql.sql.catalogue.objects import Dependency, View, ViewColumn
 from tausql.sql.catalogue.system import NameRow
 from tausql.sql.ddl.change import DdlResult, SchemaChange
 from tausql.sql.ddl.default_privileges import initial_acl
+from tausql.sql.ddl.enum_literals import LabelsMet, pinned
 from tausql.sql.ddl.names import check_owner, creation_schema, find_relation, wrong_kind
 from tausql.sql.ddl.reading import Words
 from tausql.sql.ddl.stored_texts import identifier, qualify_calls, qualify_relations, text_of
 from tausql.sql.ddl.view_texts import rename_column_in_views, rename_relation_in_views
 from tausql.sql.expressions import ParamTypes
 from tausql.sql.expressions.parsing import parse_expression
+from tausql.sql.expressions.with_clauses import clause_of
 from tausql.sql.permissions import permit
 from tausql.sql.statements import parse_statements
 from tausql.sql.types import type_by_oid
@@ -152,7 +154,10 @@ def bound_query(
     node = statement.node
     if statement.kind != "query" or node is None:
         raise SqlError(Code.syntax_error, "syntax error in the query of a view")
+    if any(clause_of(item) for item in node.find_all(exp.CTE)):
+        raise not_supported("in a view, SEARCH and CYCLE are supported behind the last WITH query only")
     params = ParamTypes()
+    params.labels = LabelsMet(change.snapshot.objects) if change.snapshot.objects.domains else None
     binder = Binder(change.snapshot, change.search_path, params, change.system, bind_query, call_by_name)
     binder.root = node
     binder.stars = []
@@ -167,7 +172,7 @@ def bound_query(
     qualify_relations(node, change.snapshot, change.search_path)
     holder = exp.Paren(this=node)
     qualify_calls(holder, change.snapshot, change.search_path)
-    return holder.this, columns, depends
+    return pinned(holder.this, params.labels), columns, depends
 
 
 def _columns(outputs: list[OutputColumn], names: list[str]) -> tuple[ViewColumn, ...]:

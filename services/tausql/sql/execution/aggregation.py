@@ -21,11 +21,13 @@ _GROUPS = 1000  # finished between two looks at whether others wait
 
 
 class AggregatePlan:
-    """One aggregate call. `distinct`: hash keys of the arguments; `sort`: what makes the order of the collected
+    """One aggregate call. `distinct`: hash keys of the arguments, or of `told_apart` where the arguments are not the
+    values themselves but what is written of them; `sort`: what makes the order of the collected
     argument lists, `order` the values they are sorted by, which follow the arguments; `direct`: the direct arguments of
     an ordered-set aggregate."""
 
-    __slots__ = ("arguments", "collects", "count_rows", "direct", "distinct", "filter", "function", "order", "sort")
+    __slots__ = ("arguments", "collects", "count_rows", "direct", "distinct", "filter", "function", "order", "sort",
+                 "told_apart")  # fmt: skip
 
     def __init__(
         self,
@@ -36,9 +38,11 @@ class AggregatePlan:
         order: Sequence[Value],
         sort: Callable[[Any], Any] | None,
         direct: Sequence[Value] = (),
+        told_apart: Sequence[Value] = (),
     ) -> None:
         self.function = function
         self.direct = tuple(direct)
+        self.told_apart = tuple(told_apart)
         self.arguments = tuple(arguments)
         self.filter = filter
         self.distinct = distinct
@@ -230,7 +234,8 @@ class _AggregateCursor(WholeCursor):
                 continue
             if seen is not None:
                 assert call.distinct is not None
-                mark = tuple([None if v is None else of(v) for v, of in zip(values, call.distinct, strict=True)])
+                own = [value(row, context) for value in call.told_apart] or values
+                mark = tuple([None if v is None else of(v) for v, of in zip(own, call.distinct, strict=True)])
                 if mark in seen:
                     continue
                 seen.add(mark)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tausql.protocol.errors import Code, SqlError
-from tausql.protocol.keys import KeyEncoder, values_end
+from tausql.protocol.keys import KeyEncoder, row_key_of, values_end
 from tausql.protocol.storage import Scan
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Column, ForeignKey
@@ -18,7 +18,8 @@ from tausql.sql.execution.constraints import value_text
 from tausql.sql.expressions import assign, coerce, compile_expr
 from tausql.sql.expressions.context import Context
 from tausql.sql.expressions.nodes import Slot
-from tausql.sql.tables import IndexAccess, TableAccess, key_kind
+from tausql.sql.stored_kinds import key_kind
+from tausql.sql.tables import IndexAccess, TableAccess
 from tausql.sql.types import type_by_oid
 
 Row = list[Any]
@@ -79,7 +80,7 @@ class Link:
 
     def row_key(self, key: bytes, value: bytes) -> bytes:
         """The parent row's key, from what was found under `parent_key`."""
-        return key if self.key.key == self.parent.oid else value
+        return key if self.key.key == self.parent.oid else row_key_of(value)
 
     def child_values(self, parent_row: Sequence[Any], context: Context) -> list[Any]:
         """What ON UPDATE CASCADE writes into the child's columns."""

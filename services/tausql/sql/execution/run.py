@@ -21,7 +21,7 @@ Row = list[Any]
 Batch = list[Row]
 
 BATCH_ROWS: Final = 1000
-MEMORY_BYTES_MAX: Final = 128 << 20  # what sorts, hashes and materialised rows of one statement may hold
+MEMORY_BYTES_MAX: Final = 128 << 20  # what sorts, hashes and materialised rows of a transaction's statements may hold
 _ROW_BYTES: Final = 88
 _VALUE_BYTES: Final = 40
 _SAMPLED: Final = 8
@@ -29,13 +29,14 @@ _SMALL: Final = frozenset((int, float, bool, type(None)))
 
 
 class Memory:
-    """The statement's budget. Sizes are estimates from some rows of each batch."""
+    """The statement's part of its transaction's budget. Sizes are estimates from some rows of each batch."""
 
-    __slots__ = ("kept", "limit", "used")
+    __slots__ = ("beside", "kept", "limit", "used")
 
     def __init__(self, limit: int = MEMORY_BYTES_MAX) -> None:
         self.used = 0
         self.kept = 0  # of `used`, what stays to the end of the statement
+        self.beside = 0  # what other statements of the transaction hold, which wait for their next rows to be asked for
         self.limit = limit
 
     def hold(self, rows: Sequence[Sequence[Any]]) -> None:
@@ -51,7 +52,7 @@ class Memory:
 
     def grow(self, size: int) -> None:
         self.used += size
-        if self.used > self.limit:
+        if self.used + self.beside > self.limit:
             raise SqlError(Code.out_of_memory, "query requires too much temp space, out of memory.")
 
     def mark(self) -> tuple[int, int]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.keys import row_key_of
+from tausql.sql.catalogue.temporary import is_temporary
 from tausql.sql.execution.constraints import RowRules, duplicate
 from tausql.sql.execution.run import Batch, Node, Row, Run
 from tausql.sql.execution.subplans import Subplans
@@ -67,7 +69,7 @@ class Write:
                 return found
             found = found + rows if found else rows
             run.memory.hold(rows)
-            if len(found) > ROWS_MAX:
+            if len(found) > ROWS_MAX and not is_temporary(self.access.oid):
                 raise SqlError(
                     Code.program_limit_exceeded,
                     "transaction row limit exceeded",
@@ -158,7 +160,7 @@ class Insert(Write):
         if not wanted:
             return {}
         values = await run.transaction.get(self.access.oid, wanted)
-        return {key: value for key, value in zip(wanted, values, strict=True) if value is not None}
+        return {key: row_key_of(value) for key, value in zip(wanted, values, strict=True) if value is not None}
 
     def _insert_all(self, rows: Batch, keys: Sequence[bytes], there: dict[bytes, bytes], run: Run) -> None:
         access, transaction = self.access, run.transaction
@@ -350,6 +352,7 @@ async def apply_changes(access: TableAccess, changes: list[Change], run: Run, ta
     claimed: list[tuple[bytes, IndexAccess | None, Change]] = []
     unfinished: list[bytes] = []
     moved: list[list[IndexAccess]] = []
+    covered: list[list[IndexAccess]] = []
     for change in changes:
         old, new = change.old, change.new
         rekeyed = any(old[at] != new[at] for at in key_columns)
@@ -361,6 +364,8 @@ async def apply_changes(access: TableAccess, changes: list[Change], run: Run, ta
             claimed.append((change.new_key, None, change))
         changed = list(access.indexes) if rekeyed else access.changed_indexes(old, new)
         moved.append(changed)
+        covered.append(access.covered_anew(old, new, changed))
+        unfinished += [key for index in covered[-1] if not index.ready for key in _unique_entry_of(index, change)]
         for index in changed:
             if not index.unique:
                 continue
@@ -379,7 +384,7 @@ async def apply_changes(access: TableAccess, changes: list[Change], run: Run, ta
                 transaction.delete_entry(access.oid, before, index.unique)
         if change.new_key != change.key:
             transaction.delete_row(access.oid, change.key)
-    for change, changed in zip(changes, moved, strict=True):
+    for change, changed, recovered in zip(changes, moved, covered, strict=True):
         value = access.value_of(change.new)
         if change.new_key != change.key:
             if len(change.new_key) > KEY_BYTES_MAX:
@@ -391,6 +396,15 @@ async def apply_changes(access: TableAccess, changes: list[Change], run: Run, ta
             )
         for index in changed:
             access.put_entry(transaction, index, change.new, change.new_key)
+        for index in recovered:  # no key of it changes, so nobody's key share is in the way
+            entry = index.entry(change.new, change.key)
+            if entry is not None and entry not in foreign:
+                transaction.put_entry(access.oid, entry, index.entry_value(change.new, change.key), False)
+
+
+def _unique_entry_of(index: IndexAccess, change: Change) -> list[bytes]:
+    entry = index.entry(change.old, change.key) if index.unique else None
+    return [] if entry is None else [entry]
 
 
 async def _check_claims(
@@ -407,7 +421,7 @@ async def _check_claims(
         return frozenset()
     wanted = list({key for key, _, _ in claimed} | set(unfinished))
     values = await run.transaction.get(access.oid, wanted)
-    there = {key: value for key, value in zip(wanted, values, strict=True) if value is not None}
+    there = {key: row_key_of(value) for key, value in zip(wanted, values, strict=True) if value is not None}
     owners = {change.key for change in changes}
     foreign = frozenset(key for key in unfinished if key in there and there[key] not in owners)
     for key, index, change in claimed:
@@ -464,5 +478,7 @@ async def foreign_entries(access: TableAccess, rows: Sequence[tuple[bytes, Row]]
     wanted = list(owners)
     values = await run.transaction.get(access.oid, wanted)
     return frozenset(
-        entry for entry, value in zip(wanted, values, strict=True) if value is not None and value not in owners[entry]
+        entry
+        for entry, value in zip(wanted, values, strict=True)
+        if value is not None and row_key_of(value) not in owners[entry]
     )

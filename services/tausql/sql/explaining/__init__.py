@@ -1,1 +1,1 @@
-"""EXPLAIN: the plan as text or JSON, in Aurora DSQL's shape."""
+"""EXPLAIN: the plan as text, JSON, YAML or XML, in Aurora DSQL's shape."""

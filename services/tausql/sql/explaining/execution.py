@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tausql.sql.access import Transaction
+from tausql.sql.catalogue.enum_names import with_enum_names
 from tausql.sql.execution.referential import settle
 from tausql.sql.execution.run import Batch, Counted, Row, Run
 from tausql.sql.execution.writes import Write
@@ -22,6 +23,7 @@ class ExplainExecution:
     __slots__ = ("context", "done", "lines", "prepared", "transaction")
 
     tag = "EXPLAIN"
+    memory = None
 
     def __init__(self, prepared: Prepared, transaction: Transaction, context: Context) -> None:
         self.prepared = prepared
@@ -62,9 +64,12 @@ class ExplainExecution:
             read_now, written_now = self.transaction.usage()
             summary.read_bytes, summary.written_bytes = read_now - read, written_now - written
         root = Shower(prepared.snapshot, counts, options.verbose).plan(prepared.plan)
-        if given["format"] == "json":
-            return [[document(root, summary, options)]]
-        return [[line] for line in TextForm(options).of(root, summary)]
+        if given["format"] != "text":
+            return [[self._named(document(root, summary, options, given["format"]))]]
+        return [[self._named(line)] for line in TextForm(options).of(root, summary)]
+
+    def _named(self, text: str) -> str:
+        return with_enum_names(text, self.prepared.snapshot.objects, self.context.session.search_path)
 
     async def _run(self) -> dict[int, Counted]:
         prepared = self.prepared

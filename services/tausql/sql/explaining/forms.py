@@ -1,4 +1,4 @@
-"""The two forms of EXPLAIN: lines of text, and a JSON document."""
+"""The forms of EXPLAIN: lines of text, and a document in JSON, YAML or XML."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from tausql.sql.execution.run import Counted
+from tausql.sql.explaining import markup
 from tausql.sql.explaining.shown import Shown
 
 READ_DPU_A_BYTE: Final = 0.00000183105
@@ -121,8 +122,15 @@ class TextForm:
                 yield f"  {what}: {amount:.5f} DPU{note}"
 
 
-def document(root: Shown, summary: Summary, options: Options) -> str:
-    """FORMAT JSON."""
+def document(root: Shown, summary: Summary, options: Options, form: str) -> str:
+    """FORMAT JSON, YAML and XML."""
+    described = _described(root, summary, options)
+    if form == "yaml":
+        return markup.yaml(described)
+    return markup.xml(described) if form == "xml" else json.dumps([described], indent=2)
+
+
+def _described(root: Shown, summary: Summary, options: Options) -> dict[str, Any]:
     made: dict[str, Any] = {"Plan": _tree(root, options, "")}
     if options.analyze and options.verbose:
         made["Query Identifier"] = query_identifier(summary.text)
@@ -133,7 +141,7 @@ def document(root: Shown, summary: Summary, options: Options) -> str:
             made["Execution Time"] = round(summary.execution, 3)
     if options.analyze and options.verbose:
         made["Statement DPU Estimate"] = {what: round(amount, 5) for what, amount, _ in summary.units()}
-    return json.dumps([made], indent=2)
+    return made
 
 
 def _tree(node: Shown, options: Options, relationship: str) -> dict[str, Any]:
@@ -175,7 +183,9 @@ def _tree(node: Shown, options: Options, relationship: str) -> dict[str, Any]:
 
 
 def _listed(label: str, text: str) -> str | list[str]:
-    return text.split(", ") if label in ("Sort Key", "Group Key", "Projections") else text
+    if label not in ("Sort Key", "Group Key", "Projections"):
+        return text
+    return text.split(", ") if text else []
 
 
 def query_identifier(text: str) -> str:

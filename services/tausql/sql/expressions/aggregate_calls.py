@@ -10,7 +10,15 @@ from sqlglot import exp
 
 from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.expressions.coercion import json_output, must_coerce, settle, unify
-from tausql.sql.expressions.nodes import AggregateCall, Expr, GroupingCall, SetReturningCall, SortSpec, walk
+from tausql.sql.expressions.nodes import (
+    AggregateCall,
+    Convert,
+    Expr,
+    GroupingCall,
+    SetReturningCall,
+    SortSpec,
+    walk,
+)
 from tausql.sql.expressions.parsing import function_name
 from tausql.sql.expressions.window_nodes import has_window
 from tausql.sql.functions.function import Aggregate
@@ -134,7 +142,7 @@ def bind_aggregate(
             for arg, wanted in zip(args, found.arg_types, strict=True)
         ]
     specs = tuple(_sort_spec(binder, item) for item in ordered)
-    _check_distinct(distinct, coerced, specs)
+    _check_distinct(distinct, values_told_apart(coerced), specs)
     condition = None if filter is None else binder.boolean(filter, "FILTER")
     if not over:
         _check_nesting([*coerced, *(spec.expr for spec in specs)], condition)
@@ -232,6 +240,11 @@ def _sort_spec(binder: Binder, item: exp.Ordered) -> SortSpec:
     return SortSpec(
         expr=expr, descending=descending, nulls_first=descending if nulls_first is None else bool(nulls_first)
     )
+
+
+def values_told_apart(args: Sequence[Expr]) -> tuple[Expr, ...]:
+    """What DISTINCT compares: of json_agg's arguments the values, not the JSON texts that are made of them."""
+    return tuple(arg.arg if isinstance(arg, Convert) and arg.what.startswith("json") else arg for arg in args)
 
 
 def _check_distinct(distinct: bool, args: Sequence[Expr], specs: Sequence[SortSpec]) -> None:

@@ -23,7 +23,9 @@ from tausql.sql.expressions.type_names import interval_field_words, type_and_typ
 from tausql.sql.expressions.windows import bind_window
 from tausql.sql.lexer import truncated
 from tausql.sql.types import builtin as b
+from tausql.sql.types.enums import EnumType, PinnedEnum
 from tausql.sql.types.numbers import plain
+from tausql.sql.types.registry import array_of
 from tausql.sql.types.type import INTERVAL_FIELDS, Type, interval_typmod
 
 Handler = Callable[["Binder", Any], Expr]
@@ -209,6 +211,10 @@ def _cast_target(binder: Binder, node: exp.Expr) -> tuple[Type, int]:
 
 def _domain(binder: Binder, node: exp.Expr) -> DomainTarget | None:
     """The domain a cast names, if it names no type."""
+    if isinstance(node, exp.DataType) and node.this is exp.DType.ARRAY and node.expressions:
+        element = _domain(binder, node.expressions[0])
+        array = array_of(element.type) if element is not None and isinstance(element.type, EnumType) else None
+        return None if array is None else DomainTarget(array, -1, lambda expr: expr)
     kind = node.args.get("kind") if isinstance(node, exp.DataType) else None
     parts = _name_parts(kind) if isinstance(kind, exp.Expr) else (kind.lower(),) if isinstance(kind, str) else ()
     return binder.scope.domain(parts) if parts else None
@@ -227,6 +233,8 @@ def _cast(binder: Binder, node: exp.Cast) -> Expr:
     target, typmod = _cast_target(binder, node.args["to"])
     if target is b.UNKNOWN:
         raise refuse(node)
+    if isinstance(target, PinnedEnum):
+        return Const(value=target.order, type=target.base)
     operand = node.this
     if target.is_array and isinstance(operand, exp.Array) and not operand.expressions:
         return ArrayLiteral(items=(), type=target)

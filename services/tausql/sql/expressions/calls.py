@@ -311,7 +311,11 @@ def _named_handler(name: str) -> Handler:
 def _extract(binder: Binder, node: exp.Extract) -> Expr:
     field = node.this.name if isinstance(node.this, exp.Expr) else str(node.this)
     text = Const(value=field.lower(), type=b.TEXT)
-    return call_named(binder, "extract", [text, binder.bind(node.expression)])
+    try:
+        return call_named(binder, "extract", [text, binder.bind(node.expression)])
+    except SqlError as error:
+        error.message = error.message.replace("function extract(text,", "function pg_catalog.extract(unknown,")
+        raise
 
 
 def _at_time_zone(binder: Binder, node: exp.AtTimeZone) -> Expr:

@@ -11,6 +11,7 @@ from tausql.sql.expressions.nodes import ArrayLiteral, Cast, Const, Convert, Exp
 from tausql.sql.expressions.scope import ParamTypes
 from tausql.sql.types import builtin as b
 from tausql.sql.types.casts import ASSIGNMENT, EXPLICIT, IMPLICIT, bits_cast, find_cast, length_coercion
+from tausql.sql.types.enums import EnumType
 from tausql.sql.types.registry import array_of, element_of
 from tausql.sql.types.session_format import SessionFormat
 from tausql.sql.types.type import Type
@@ -54,7 +55,7 @@ def _converted(expr: Expr, type: Type, typmod: int, context: str, params: ParamT
     source = expr.type
     if source is b.UNKNOWN:
         if isinstance(expr, Const):
-            return _literal(expr, type, typmod)
+            return _literal(expr, type, typmod, params)
         if isinstance(expr, Param) and params is not None:
             params.resolve(expr.number, type)
             return Param(number=expr.number, type=type)
@@ -74,9 +75,16 @@ def _converted(expr: Expr, type: Type, typmod: int, context: str, params: ParamT
 _BIND_FORMAT_ZONE: Final = "UTC"
 
 
-def _literal(expr: Const, type: Type, typmod: int) -> Expr | None:
+def _literal(expr: Const, type: Type, typmod: int, params: ParamTypes | None) -> Expr | None:
     if expr.value is None:
         return Const(value=None, type=type)
+    if isinstance(type, EnumType) and params is not None and params.labels is not None:
+        order = params.labels(type.oid, expr.value)
+        if order is None:
+            raise SqlError(
+                Code.invalid_text_representation, f'invalid input value for enum {type.sql_name}: "{expr.value}"'
+            )
+        return Const(value=order, type=type)
     if type.category == "P" and type is not b.RECORD:
         return None
     text: str = expr.value

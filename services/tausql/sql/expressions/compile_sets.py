@@ -24,7 +24,7 @@ from tausql.sql.expressions.nodes import (
     Subscript,
 )
 from tausql.sql.functions.array_functions import flatten
-from tausql.sql.types.arrays import BoundedArray, bounded, dimensions, lows_of
+from tausql.sql.types.arrays import BoundedArray, array_of_arrays, bounded, dimensions, lows_of
 from tausql.sql.types.ordering import hash_key, identity
 from tausql.sql.types.records import CompositeType, Shape, record, shape_of
 
@@ -227,7 +227,12 @@ def _subquery(expr: Subquery, compile: Compile) -> Compiled:
         return _scalar(expr.index, expr.column)
     if expr.kind == "array":
         index = expr.index
-        return lambda row, context: [found[0] for found in context.subplans[index](row, context)]
+
+        def listed(row: Row, context: Context) -> list[Any]:
+            found = [each[0] for each in context.subplans[index](row, context)]
+            return array_of_arrays(found) if any(isinstance(value, list) for value in found) else found
+
+        return listed
     if expr.kind == "any" and len(expr.left) == 1 and _hashable(expr):
         return _hashed_any(expr, compile)
     return _compared(expr, compile)

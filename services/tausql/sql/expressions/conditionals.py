@@ -52,6 +52,8 @@ def _case(binder: Binder, node: exp.Case) -> Expr:
     _check_no_sets([*conditions, *results], "CASE")
     unified, type, typmod = unify(results, "CASE", params)
     otherwise = unified[0] if default is not None else None
+    if otherwise is None:
+        typmod = -1  # the NULL of a missing ELSE has none
     branches = unified[1:] if default is not None else unified
     return Case(whens=tuple(zip(conditions, branches, strict=True)), default=otherwise, type=type, typmod=typmod)
 

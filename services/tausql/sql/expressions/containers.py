@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
-from tausql.protocol.errors import Code, SqlError
+from tausql.protocol.errors import Code, SqlError, not_supported
 from tausql.sql.expressions.calls import call_named
 from tausql.sql.expressions.coercion import cast_to, coerce, unify
 from tausql.sql.expressions.nodes import ArrayLiteral, Const, Expr, FunctionCall, RowExpr, Slice, Subquery, Subscript
 from tausql.sql.expressions.operators import operator_call
 from tausql.sql.expressions.predicates import query_of
+from tausql.sql.functions.array_assignment import item_assignment
 from tausql.sql.functions.json_editing import ASSIGN
 from tausql.sql.functions.resolution import resolve_function
 from tausql.sql.types import builtin as b
@@ -119,6 +120,27 @@ def jsonb_assignment(binder: Binder, current: Expr, indexes: list[exp.Expr], val
     """The value of a jsonb column after SET column['a'][0] = value."""
     found = resolve_function(ASSIGN, [b.JSONB, _array_type(b.TEXT), b.JSONB])
     return FunctionCall(function=found.function, args=(current, _jsonb_path(binder, indexes), value), type=b.JSONB)
+
+
+def array_assignment(
+    binder: Binder, current: Expr, indexes: list[exp.Expr], value: Expr, type: Type, name: str
+) -> Expr:
+    """The value of an array column after SET column[1] = value."""
+    element = element_of(type)
+    assert element is not None
+    if any(isinstance(index, exp.Slice) for index in indexes):
+        raise not_supported("assignment to a slice of an array is not supported")
+    item = coerce(value, element, -1, ASSIGNMENT, binder.scope.params)
+    if item is None:
+        raise SqlError(
+            Code.datatype_mismatch,
+            f'subscripted assignment to "{name}" requires type {element.display()}'
+            f" but expression is of type {value.type.display()}",
+            hint="You will need to rewrite or cast the expression.",
+        )
+    function = item_assignment(type, element, len(indexes))
+    places = tuple(_integer(binder, index) for index in indexes)
+    return FunctionCall(function=function, args=(current, item, *places), type=type)
 
 
 def _jsonb_path(binder: Binder, indexes: list[exp.Expr]) -> Expr:

@@ -302,6 +302,7 @@ class RowExpr(Expr):
     type: Type = b.RECORD
     names: tuple[str, ...] = ()
     present: Expr | None = None  # the row is NULL where this is not true
+    relation: int = 0  # oid of the table or view whose row it is
     PARTS: ClassVar[tuple[str, ...]] = ("items", "present")
 
 

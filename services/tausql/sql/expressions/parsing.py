@@ -28,6 +28,7 @@ from tausql.sql.expressions.clause_tokens import (
     using_alias,
 )
 from tausql.sql.expressions.token_edits import MARK, prepared
+from tausql.sql.expressions.with_clauses import with_clauses_moved
 from tausql.sql.functions.catalogue import WINDOW_ONLY, function_names
 from tausql.sql.lexer import PARAM
 from tausql.sql.lexer import tokens as tokens_of
@@ -111,6 +112,7 @@ def parse(sql: str) -> list[exp.Expr]:
     if len(sql) > STATEMENT_LENGTH_MAX:
         raise SqlError(Code.program_limit_exceeded, "statement is too long")
     try:
+        sql = with_clauses_moved(sql)
         tokens = edited(prepared(POSTGRES.tokenize(_without_false_quotes(sql)), sql), sql)
         parsed = POSTGRES.parser().parse(tokens, sql)
     except (ParseError, TokenError) as error:

@@ -19,10 +19,11 @@ PARAMS_MAX: Final = 65535
 class ParamTypes:
     """The types of $1, $2, ...: declared by Parse, or decided by their first use."""
 
-    __slots__ = ("_types", "reads_schema")
+    __slots__ = ("_types", "labels", "reads_schema")
 
     def __init__(self, declared: Sequence[Type | None] = ()) -> None:
         self.reads_schema = False  # some function of the statement looks into the catalogue when it runs
+        self.labels: Callable[[int, str], float | None] | None = None  # an enum type's oid and a label: its value
         self._types: list[Type | None] = [None if t is b.UNKNOWN else t for t in declared]
 
     def type_of(self, number: int) -> Type:

@@ -22,11 +22,13 @@ from tausql.sql.functions.arithmetic import (
 from tausql.sql.functions.date_arithmetic import interval_divided, interval_plus
 from tausql.sql.functions.function import Aggregate, Function, aggregate
 from tausql.sql.functions.mathematics import numeric_sqrt
+from tausql.sql.types.arrays import array_of_arrays
 from tausql.sql.types.builtin import SCALARS
 from tausql.sql.types.intervals import span_us
 from tausql.sql.types.jsons import Jsonb, order_key
 from tausql.sql.types.numbers import EXACT, to_float4
 from tausql.sql.types.ordering import is_identity_key, is_orderable, nan_last_key, sort_key, timetz_key
+from tausql.sql.types.type import Type
 
 _INT8_LIMIT: Final = 2**63
 
@@ -156,6 +158,11 @@ def _extremes() -> Iterator[Aggregate]:
             yield Aggregate(name, (type,), type, _none, step, _same)
 
 
+def extreme(name: str, type: Type) -> Aggregate:
+    """min or max of a type whose values compare as they are."""
+    return Aggregate(name, (type,), type, _none, _smaller_plain if name == "min" else _larger_plain, _same)
+
+
 def _array_key(value: list[Any]) -> tuple[Any, ...]:
     """Element by element; their kinds are told by the values, which all are of one type."""
     flat: list[Any] = []
@@ -212,6 +219,10 @@ def _collected(state: list[Any] | None, value: Any) -> list[Any]:
     return state
 
 
+def _array_of_arrays(state: list[Any] | None) -> list[Any] | None:
+    return None if state is None else array_of_arrays(state)
+
+
 def _collections() -> Iterator[Aggregate]:
     yield aggregate(
         "string_agg(text, text) text", _none, _joined, lambda s: None if s is None else "".join(s), strict=False
@@ -220,7 +231,7 @@ def _collections() -> Iterator[Aggregate]:
         "string_agg(bytea, bytea) bytea", _none, _joined, lambda s: None if s is None else b"".join(s), strict=False
     )
     yield aggregate("array_agg(anynonarray) anyarray", _none, _collected, _same, strict=False)
-    yield aggregate("array_agg(anyarray) anyarray", _none, _collected, _same, strict=False)
+    yield aggregate("array_agg(anyarray) anyarray", _none, _collected, _array_of_arrays, strict=False)
 
 
 # --- variance ---

@@ -13,6 +13,7 @@ from tausql.sql.catalogue.deparsing import (
     expression_shown,
 )
 from tausql.sql.catalogue.descriptors import ForeignKey, Table
+from tausql.sql.catalogue.enum_names import with_enum_names
 from tausql.sql.catalogue.facts import PG_TYPE, Facts, IndexEntry
 from tausql.sql.catalogue.function_definitions import (
     argument_default,
@@ -25,6 +26,7 @@ from tausql.sql.catalogue.objects import Domain, Statistics, View
 from tausql.sql.catalogue.view_layout import view_shown
 from tausql.sql.functions.catalogue_names import facts, format_type
 from tausql.sql.functions.function import STABLE, Function, declare
+from tausql.sql.types.enums import MARK
 
 
 def _index_definition(context: Any, oid: int, column: int = 0, pretty: bool = False) -> str | None:
@@ -134,8 +136,14 @@ _ALWAYS_NULL: Final = (
 
 
 def functions() -> Iterator[Function]:
-    def seeing(signature: str, impl: Callable[..., Any], strict: bool = True) -> Function:
-        return declare(signature, impl, volatility=STABLE, strict=strict, reads_schema=True)
+    def seeing(signature: str, impl: Callable[..., str | None], strict: bool = True) -> Function:
+        def named(context: Any, *arguments: Any) -> str | None:
+            found = impl(context, *arguments)
+            if found is None or MARK not in found:
+                return found
+            return with_enum_names(found, facts(context).objects, context.session.search_path)
+
+        return declare(signature, named, volatility=STABLE, strict=strict, reads_schema=True)
 
     yield seeing("pg_get_indexdef(oid) text", _index_definition)
     yield seeing("pg_get_indexdef(oid, int4, bool) text", _index_definition)

@@ -18,7 +18,9 @@ from tausql.sql.catalogue.objects import Function as SqlFunction
 from tausql.sql.catalogue.quoting import quoted
 from tausql.sql.catalogue.references import shown
 from tausql.sql.catalogue.shapes import builtin_by_oid
+from tausql.sql.catalogue.temporary import TEMPORARY_SCHEMA, named_path
 from tausql.sql.functions.function import STABLE, Function, declare
+from tausql.sql.types.enums import is_enum_array_oid
 from tausql.sql.types.registry import type_by_name
 
 _CATALOGUES: Final = {
@@ -59,7 +61,18 @@ def _schemas(context: Any, implicit: bool) -> list[str]:
     """The schemas of the search path that are there."""
     known = facts(context).objects.schemas
     path = [name for name in context.session.search_path if name in known]
-    return ["pg_catalog", *path] if implicit and "pg_catalog" not in path else path
+    if not implicit:
+        return list(named_path(path, context.session.settings.get("search_path", "")))
+    if "pg_catalog" in path:
+        return path
+    first = path[:1] if path[:1] == [TEMPORARY_SCHEMA] else []
+    return [*first, "pg_catalog", *path[len(first) :]]
+
+
+def _temporary_schema(context: Any) -> int:
+    """0 where the session has no temporary tables."""
+    schema = facts(context).objects.schemas.get(TEMPORARY_SCHEMA)
+    return 0 if schema is None else schema.oid
 
 
 def _relation_visible(context: Any, oid: int) -> bool | None:
@@ -80,7 +93,7 @@ def _relation_visible(context: Any, oid: int) -> bool | None:
 
 
 def _type_visible(context: Any, oid: int) -> bool | None:
-    domain = facts(context).domains.get(oid)
+    domain = facts(context).domains.get(oid - 1 if is_enum_array_oid(oid) else oid)
     if domain is not None:
         return in_path(context, domain.schema)
     return True if oid in builtin_by_oid("pg_type") else None
@@ -127,6 +140,9 @@ def format_type(context: Any, oid: int | None, typmod: int | None) -> str | None
     domain = known.domains.get(oid)
     if domain is not None:
         return domain_name(context, domain)
+    enum = known.domains.get(oid - 1) if is_enum_array_oid(oid) else None
+    if enum is not None:
+        return f"{domain_name(context, enum)}[]"
     type = known.types.get(oid)
     if type is None and isinstance(known.relation(oid), (Table, View)):
         return shown("type", oid, known, context.session.search_path)
@@ -214,6 +230,6 @@ def functions() -> Iterator[Function]:
     yield seeing("pg_get_serial_sequence(text, text) text", _serial_sequence)
     yield declare("pg_encoding_to_char(int4) name", lambda code: "UTF8" if code == 6 else "", volatility=STABLE)
     yield declare("pg_char_to_encoding(name) int4", _encoding_number, volatility=STABLE)
-    yield declare("pg_my_temp_schema() oid", lambda: 0, volatility=STABLE)
+    yield seeing("pg_my_temp_schema() oid", _temporary_schema)
     yield declare("pg_is_other_temp_schema(oid) bool", lambda oid: False, volatility=STABLE)
     yield declare("getdatabaseencoding() name", lambda: "UTF8", volatility=STABLE)

@@ -253,7 +253,8 @@ def numeric_power(base: Decimal, exponent: Decimal) -> Decimal:
             "a negative number raised to a non-integer power yields a complex result",
         )
     if not base:
-        return round_to(Decimal(1 if not exponent else 0), 16)
+        scale = _clamp(16, scale_of(base), scale_of(exponent)) if whole else 16
+        return round_to(Decimal(1 if not exponent else 0), scale)
     if not exponent:
         return round_to(Decimal(1), _clamp(16, scale_of(base), scale_of(exponent)))
     weight = float(exponent) * float(_context(20).log10(abs(base)))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.functions.catalogue import named_functions, named_operators
+from tausql.sql.functions.enums import enum_function, enum_operator
 from tausql.sql.functions.function import Function
 from tausql.sql.types import builtin as b
 from tausql.sql.types.casts import IMPLICIT, find_cast
@@ -46,6 +47,9 @@ def call_text(name: str, arg_types: Sequence[Type]) -> str:
 
 def resolve_function(name: str, arg_types: Sequence[Type]) -> Resolved:
     """42883 `function foo(integer) does not exist`, 42725 when several fit."""
+    own = enum_function(name, tuple(arg_types))
+    if own is not None:
+        return Resolved(own, own.arg_types, own.result)
     candidates = [_Candidate(f, types) for f in named_functions(name) for types in _expanded(f, len(arg_types))]
     chosen = _choose(candidates, tuple(arg_types))
     if isinstance(chosen, Resolved):
@@ -77,6 +81,9 @@ def choose_among(what: str, shapes: Sequence[tuple[Function, tuple[Type, ...]]],
 
 def find_function(name: str, arg_types: Sequence[Type]) -> Resolved | None:
     """As resolve_function; None instead of an error."""
+    own = enum_function(name, tuple(arg_types))
+    if own is not None:
+        return Resolved(own, own.arg_types, own.result)
     candidates = [_Candidate(f, types) for f in named_functions(name) for types in _expanded(f, len(arg_types))]
     chosen = _choose(candidates, tuple(arg_types))
     return chosen if isinstance(chosen, Resolved) else None
@@ -85,6 +92,9 @@ def find_function(name: str, arg_types: Sequence[Type]) -> Resolved | None:
 def resolve_operator(name: str, left: Type | None, right: Type) -> Resolved:
     """A binary operator, or a prefix one with left None; 42883 `operator does not exist: integer + text`, 42725."""
     arg_types = (right,) if left is None else (left, right)
+    own = enum_operator(name, left, right) if left is not None else None
+    if own is not None:
+        return Resolved(own, own.arg_types, own.result)
     if name != "||":
         # Nearly always there is one for just these types: no need to look at all the others.
         exact = (right, right) if left is b.UNKNOWN else (left, left) if right is b.UNKNOWN else arg_types

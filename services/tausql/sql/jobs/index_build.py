@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from tausql.protocol.errors import SqlError
-from tausql.protocol.keys import prefix_end
+from tausql.protocol.keys import prefix_end, row_key_of
 from tausql.protocol.storage import Scan
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Index, IndexState, Snapshot, Table
@@ -68,6 +68,7 @@ async def _write_entries(
     table = path.table
     access = path.index_access(index)
     entries: dict[bytes, bytes] = {}
+    values: list[bytes] = []
     for row_key, value in page:
         datums = path.decode(value)
         try:
@@ -78,14 +79,17 @@ async def _write_entries(
             return error.message
         if entry is not None and entries.setdefault(entry, row_key) != row_key:
             return DUPLICATE
+        if entry is not None:
+            values.append(access.entry_value(datums, row_key))
     there = await transaction.get(table.oid, list(entries)) if entries else []
-    if index.unique and any(old is not None and old != row for old, row in zip(there, entries.values(), strict=True)):
+    owners = [None if old is None else row_key_of(old) for old in there]
+    if index.unique and any(old is not None and old != row for old, row in zip(owners, entries.values(), strict=True)):
         return DUPLICATE
     for row_key, _ in page:
         transaction.share_row(table.oid, row_key)
-    for (entry, row), old in zip(entries.items(), there, strict=True):
-        if old != row:
-            transaction.put_entry(table.oid, entry, row, index.unique)
+    for entry, value, old in zip(entries, values, there, strict=True):
+        if old != value:
+            transaction.put_entry(table.oid, entry, value, index.unique)
     return ""
 
 

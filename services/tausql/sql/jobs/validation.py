@@ -12,6 +12,7 @@ from tausql.protocol.errors import SqlError
 from tausql.protocol.storage import Scan
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Check, ForeignKey, Snapshot, Table
+from tausql.sql.catalogue.enum_names import knows_labels
 from tausql.sql.catalogue.store import CatalogueWriter
 from tausql.sql.catalogue.system import JobRecord
 from tausql.sql.execution.links import Link
@@ -70,6 +71,7 @@ async def _violation(
 ) -> str:  # fmt: skip
     """What is wrong with the first row that does not satisfy the constraint; "" where all do."""
     table, context = path.table, Context()
+    knows_labels(context.format, snapshot.objects)
     rows = [path.decode(value) for _, value in page]
     try:
         if isinstance(constraint, Check):

@@ -30,6 +30,7 @@ from tausql.sql.expressions.nodes import (
     Subquery,
     walk,
 )
+from tausql.sql.types.enums import is_enum_oid
 
 if TYPE_CHECKING:
     from tausql.sql.planning.compiling import Layout, Planner
@@ -50,6 +51,13 @@ FAMILIES: Final = {
     2950: "uuid",
 }
 EXPRESSIONS: Final = 1 << 20  # above every column's position
+
+
+def family_of(oid: int) -> str | None:
+    """Of a type's oid; each enum type is one of its own."""
+    found = FAMILIES.get(oid)
+    return f"enum {oid}" if found is None and is_enum_oid(oid) else found
+
 
 _MIRRORED: Final = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<=", "<>": "<>"}
 _COMPARISONS: Final = {
@@ -181,7 +189,7 @@ def column_test(
     if position is None or len(table.columns) <= position < EXPRESSIONS:
         return None
     type_oid = column.type.oid if position >= EXPRESSIONS else table.columns[position].type_oid
-    family = FAMILIES.get(type_oid, "")
+    family = family_of(type_oid) or ""
     if values and not _same_family(expr, column, values, family, array):
         return None
     slots: frozenset[int] = frozenset()
@@ -247,13 +255,13 @@ def _column_of(expr: Expr, relation: Relation) -> int | None:
 
 
 def _same_family(expr: Expr, column: Expr, values: tuple[Expr, ...], family: str, array: bool) -> bool:
-    if not family or FAMILIES.get(column.type.oid) != family:
+    if not family or family_of(column.type.oid) != family:
         return False
     if isinstance(expr, Subquery):
-        return FAMILIES.get(expr.columns[0].type.oid) == family
+        return family_of(expr.columns[0].type.oid) == family
     if array:
-        return FAMILIES.get(values[0].type.element_oid) == family
-    return all(FAMILIES.get(value.type.oid) == family for value in values)
+        return family_of(values[0].type.element_oid) == family
+    return all(family_of(value.type.oid) == family for value in values)
 
 
 def equality_sides(expr: Expr) -> tuple[Expr, Expr] | None:
@@ -263,5 +271,5 @@ def equality_sides(expr: Expr) -> tuple[Expr, Expr] | None:
     left, right = expr.args
     if left.type is right.type:
         return left, right
-    a, b = FAMILIES.get(left.type.oid), FAMILIES.get(right.type.oid)
+    a, b = family_of(left.type.oid), family_of(right.type.oid)
     return (left, right) if a is not None and a == b else None

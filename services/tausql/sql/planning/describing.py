@@ -22,6 +22,7 @@ from tausql.sql.expressions.nodes import (
     Slot,
     Subquery,
 )
+from tausql.sql.types.enums import EnumType, pinned_name
 from tausql.sql.types.session_format import SessionFormat
 
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
@@ -75,6 +76,8 @@ class _Describer:
             return "NULL"
         if expr.type.category == "N":
             return str(expr.type.text_out(expr.value, SessionFormat()))
+        if isinstance(expr.type, EnumType):
+            return f"''::{pinned_name(expr.type.oid, expr.value)}"
         if isinstance(expr.value, bool):
             return "true" if expr.value else "false"
         shown = expr.value if isinstance(expr.value, str) else expr.type.text_out(expr.value, SessionFormat())

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tausql.protocol.keys import KeyKind
 from tausql.sql.binding.bound import Relation
 from tausql.sql.binding.slots import slots_of
-from tausql.sql.execution.index_only import IndexOnlyRead
+from tausql.sql.execution.index_only import IndexOnlyRead, decodable
 from tausql.sql.execution.scans import Bounds, PointRead, RangeRead, StoredTest
 from tausql.sql.execution.subplans import Value
 from tausql.sql.expressions.nodes import Expr, Subquery
@@ -23,7 +22,7 @@ from tausql.sql.planning.compiling import Layout, Planner
 from tausql.sql.planning.conditions import EXPRESSIONS, ColumnTest, Condition, column_test
 from tausql.sql.planning.partial import implied, predicate_tests
 from tausql.sql.planning.selectivity import TableFigures
-from tausql.sql.tables import KEY_KINDS, IndexAccess, TableAccess
+from tausql.sql.tables import IndexAccess, TableAccess
 
 FETCH_COST: Final = 1.5  # of a row read through an index entry, above looking at the entry
 SEND_COST: Final = 0.7  # of a row that travels
@@ -40,7 +39,6 @@ DISABLED_COST: Final = 1e9
 _PUSHED_FAMILIES: Final = frozenset(
     ("integer", "oid", "text", "float", "boolean", "date", "time", "timestamp", "timestamptz", "numeric", "uuid")
 )
-_EXACT_KINDS: Final = (KeyKind.integer, KeyKind.text, KeyKind.uuid, KeyKind.boolean)
 
 
 @dataclass(slots=True)
@@ -135,7 +133,7 @@ def best_path(
     own = range(relation.base, relation.base + access.width)
     used = access.width if needed is None else sum(slot in own for slot in needed)
     for index in access.indexes:
-        wide = used > len(index.columns) + len(access.key_columns)
+        wide = used > len(index.columns) + len(index.covering) + len(access.key_columns)
         if not index.ready or (index.plain and wide and index.columns[0] not in asked):
             continue  # it neither narrows nor orders, nor can it stand in for the table
         if index.predicate is not None and not implied(
@@ -169,16 +167,20 @@ def _path(
     ranges = 1.0
     for test in equal:
         ranges *= test.count
-    examined = figures.rows
-    for test in equal:
-        examined *= figures.passing(test)
-    if low is not None and high is not None:
-        examined *= figures.between(low, high)
-    elif low is not None or high is not None:
-        examined *= figures.passing(low or high)  # type: ignore[arg-type]  # one of them is there
     whole = len(equal) == len(columns) and not any(test.operator == "null" for test in equal)
-    if whole and unique and columns:
-        examined = min(examined, ranges) if all(test.many for test in equal) else ranges
+    one_each = whole and unique and bool(columns)  # row of each of the ranges, whatever the statistics say
+    if one_each and not all(test.many for test in equal):
+        examined = ranges
+    else:
+        examined = figures.rows
+        for test in equal:
+            examined *= figures.passing(test)
+        if low is not None and high is not None:
+            examined *= figures.between(low, high)
+        elif low is not None or high is not None:
+            examined *= figures.passing(low or high)  # type: ignore[arg-type]  # one of them is there
+        if one_each:
+            examined = min(examined, ranges)
     keyed = {test.position for test in (*equal, low, high) if test is not None}
     within: set[int] = set()  # columns of which a partial index's predicate says what the query says
     if index is not None and index.predicate is not None:
@@ -226,21 +228,14 @@ def _covers(
     access: TableAccess, index: IndexAccess, columns: Sequence[int], relation: Relation, tests: Sequence[ColumnTest],
     path: Path, needed: frozenset[int] | None,
 ) -> bool:  # fmt: skip
-    """Whether the entry's key and the row's key in it have every column that is asked for."""
+    """Whether the entry's key, the row's key in it and its INCLUDE columns have every column that is asked for."""
     if needed is None:
         return False
     wanted = {slot - relation.base for slot in needed if relation.base <= slot < relation.base + relation.width - 1}
     wanted |= {test.position for test in tests if test.condition not in path.used and test.position < EXPRESSIONS}
     if any(test.position >= EXPRESSIONS for test in tests if test.condition not in path.used):
         return False
-    return wanted <= _decodable(access, columns) | _decodable(access, access.key_columns)
-
-
-def _decodable(access: TableAccess, columns: Sequence[int]) -> set[int]:
-    """Those of a key's columns whose values can be had back from it as they were."""
-    return {
-        at for at in columns if at < EXPRESSIONS and KEY_KINDS.get(access.table.columns[at].type_oid) in _EXACT_KINDS
-    }
+    return wanted <= decodable(access, columns) | decodable(access, access.key_columns) | set(index.covering)
 
 
 def _order(path: Path, relation: Relation, columns: Sequence[int], unique: bool, wish: OrderWish) -> None:
@@ -395,7 +390,7 @@ def pushable(test: ColumnTest) -> bool:
         return True
     if isinstance(test.values[0], Subquery):
         return False
-    return test.family in _PUSHED_FAMILIES
+    return test.family in _PUSHED_FAMILIES or test.family.startswith("enum ")
 
 
 def _projection(

@@ -21,10 +21,11 @@ from tausql.sql.execution.rows import Distinct, Filter, Limit, LockRows, Project
 from tausql.sql.execution.run import Node
 from tausql.sql.execution.scans import NoRows, OneRow, RangeRead
 from tausql.sql.execution.sets import Append, SetOperation, row_key
-from tausql.sql.execution.sorting import Sort, SortKey
+from tausql.sql.execution.sorting import Sort
 from tausql.sql.execution.subplans import Value
 from tausql.sql.execution.ties import LimitWithTies
-from tausql.sql.expressions.compiler import evaluate_constant, is_constant
+from tausql.sql.expressions.aggregate_calls import values_told_apart
+from tausql.sql.expressions.compiler import evaluate_constant, is_constant, volatility
 from tausql.sql.expressions.context import Context
 from tausql.sql.expressions.nodes import AggregateCall, Expr, SetReturningCall, Slot, walk
 from tausql.sql.expressions.window_nodes import WindowCall
@@ -188,7 +189,7 @@ class _SelectPlan:
         query = self.query
         where: list[Expr] = []
         for expr in query.where:
-            if is_constant(expr) and not subqueries_of([expr]):
+            if is_constant(expr) and volatility(expr) == "i" and not subqueries_of([expr]):
                 if evaluate_constant(expr, Context()) is not True:
                     return Joined(NoRows(), dict.fromkeys(self._all_slots(), 0), 0, 0)
             else:
@@ -272,21 +273,22 @@ class _SelectPlan:
         specs = [
             (count + at, spec.expr.type, spec.descending, spec.nulls_first) for at, spec in enumerate(call.order_by)
         ]
+        own = values_told_apart(call.args) if call.distinct else ()
+        order = [] if ordered_set else [spec.expr for spec in call.order_by]
+        if call.distinct and not specs and call.aggregate.name.endswith("_agg"):
+            # DISTINCT sorts its values, as PostgreSQL does: array_agg(DISTINCT x) comes in order.
+            order = list(own)
+            specs = [(count + at, arg.type, False, False) for at, arg in enumerate(own)]
         return AggregatePlan(
             call.aggregate,
             [planner.value(arg, layout) for arg in call.args],
             planner.predicate([call.filter], layout) if call.filter is not None else None,
-            [hash_key(arg.type) for arg in call.args] if call.distinct else None,
-            [] if ordered_set else [planner.value(spec.expr, layout) for spec in call.order_by],
-            sort_rows_key(specs) if specs else self._distinct_order(call),
+            [hash_key(arg.type) for arg in own] if call.distinct else None,
+            [planner.value(expr, layout) for expr in order],
+            sort_rows_key(specs) if specs else None,
             [planner.value(expr, layout) for expr in call.direct],
+            [planner.value(arg, layout) for arg in own] if tuple(own) != tuple(call.args) else (),
         )
-
-    def _distinct_order(self, call: AggregateCall) -> SortKey | None:
-        """DISTINCT sorts its values, as PostgreSQL does: array_agg(DISTINCT x) comes in order."""
-        if not call.distinct or not call.aggregate.name.endswith("_agg"):
-            return None
-        return sort_rows_key([(at, arg.type, False, False) for at, arg in enumerate(call.args)])
 
     def _project(self, node: Node, layout: Layout, width: int) -> Node:
         exprs = [*self.exprs, *(_key_slot(relation) for relation in self.locked)]

@@ -53,7 +53,7 @@ def semi_join(expr: Expr, subqueries: Sequence[SubqueryBinding]) -> SemiJoin | N
     if node.kind == "any":
         if any(operator.name != "=" for operator in node.operators):
             return None
-        exprs += [target.expr for target in query.targets]
+        exprs += [*[target.expr for target in query.targets], *node.left]
     if any(_blocks(part) for one in exprs for part in walk(one)) or any(volatility(one) == "v" for one in exprs):
         return None
     apart = _APART * (node.index + 1)

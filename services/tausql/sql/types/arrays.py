@@ -45,6 +45,28 @@ def lows_of(value: list[Any]) -> tuple[int, ...]:
     return value.lows if isinstance(value, BoundedArray) else (1,) * len(dimensions(value))
 
 
+def array_of_arrays(values: list[Any]) -> list[Any]:
+    """Arrays as the items of one: it counts from 1, those in it as they do. Raises 22004, 2202E."""
+    first = values[0]
+    for value in values:
+        if value is None:
+            raise SqlError(Code.null_value_not_allowed, "cannot accumulate null arrays")
+        if not value:
+            raise SqlError(Code.array_subscript_error, "cannot accumulate empty arrays")
+        if (dimensions(value), lows_of(value)) != (dimensions(first), lows_of(first)):
+            raise SqlError(Code.array_subscript_error, "cannot accumulate arrays of different dimensionality")
+    return bounded([list(value) for value in values], (1, *lows_of(first)))
+
+
+def array_to_stored(value: list[Any]) -> Any:
+    """As a row keeps it."""
+    return {"lows": value.lows, "items": list(value)} if isinstance(value, BoundedArray) else value
+
+
+def array_from_stored(stored: Any) -> list[Any]:
+    return BoundedArray(stored["items"], tuple(stored["lows"])) if isinstance(stored, dict) else stored
+
+
 def lows_key(value: list[Any]) -> tuple[int, ...]:
     """Tells apart, and puts in order, arrays that differ in nothing but their bounds."""
     return value.lows if isinstance(value, BoundedArray) else _ONES

@@ -236,8 +236,9 @@ def _by_text_in(source: Type, target: Type, context: str) -> Conversion:
 
 def _by_text_out(source: Type, target: Type) -> Conversion:
     """Anything prints; what prints through the zone or the catalogue is not immutable."""
-    zoned = source.name == "timestamptz" or source.name.startswith("reg")
+    zoned = source.name == "timestamptz" or source.name.startswith("reg") or source.category == "E"
     element = element_of(source)
+    zoned = zoned or (element is not None and element.category == "E")
     zoned = zoned or (element is not None and (element.name == "timestamptz" or element.name.startswith("reg")))
     return Conversion(
         source,

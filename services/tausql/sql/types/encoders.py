@@ -14,8 +14,10 @@ from typing import Any
 
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.types import builtin
+from tausql.sql.types.builtin import array_type
 from tausql.sql.types.calendar import DAY_US, SECOND_US, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, date_text
 from tausql.sql.types.datetimes import time_text, timestamp_text, timestamptz_text
+from tausql.sql.types.enums import EnumType, enum_type, in_session, is_enum_array_oid
 from tausql.sql.types.scalars import decode_utf8
 from tausql.sql.types.session_format import SessionFormat
 from tausql.sql.types.type import TextIn, Type
@@ -28,7 +30,7 @@ Decoder = Callable[[bytes], Any]
 def encoder(type: Type, format_code: int, format: SessionFormat) -> Encoder:
     """datum (never NULL) -> bytes of a DataRow column. format_code: 0 text, 1 binary. Follows the session's zone."""
     if format_code == 1:
-        return type.binary_out
+        return _with_labels(type, format).binary_out
     if format_code != 0:
         raise SqlError(Code.invalid_parameter_value, f"invalid format code: {format_code}")
     if type in (builtin.INT2, builtin.INT4, builtin.INT8, builtin.OID):
@@ -48,6 +50,15 @@ def encoder(type: Type, format_code: int, format: SessionFormat) -> Encoder:
         return _timestamptz_encoder(format)
     text_out = type.text_out
     return lambda value: text_out(value, format).encode()
+
+
+def _with_labels(type: Type, format: SessionFormat) -> Type:
+    """The type as it is, but enums and arrays of them as the session knows them."""
+    if isinstance(type, EnumType):
+        return in_session(type, format)
+    if is_enum_array_oid(type.oid):
+        return array_type(in_session(enum_type(type.element_oid), format))
+    return type
 
 
 def _numeric_text(value: Decimal) -> bytes:
@@ -92,7 +103,7 @@ def _timestamptz_encoder(format: SessionFormat) -> Encoder:
 def decoder(type: Type, format_code: int, format: SessionFormat) -> Decoder:
     """Bytes of a Bind parameter (never NULL) -> datum; bad values raise 22P02, 22P03, ..."""
     if format_code == 1:
-        return type.binary_in
+        return _with_labels(type, format).binary_in
     if format_code != 0:
         raise SqlError(Code.invalid_parameter_value, f"invalid format code: {format_code}")
     if type in (builtin.TEXT, builtin.VARCHAR, builtin.UNKNOWN):

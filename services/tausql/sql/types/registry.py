@@ -9,6 +9,7 @@ from typing import Final
 from tausql.protocol.errors import Code, SqlError
 from tausql.sql.types import builtin, run_time
 from tausql.sql.types.builtin import SCALARS
+from tausql.sql.types.enums import MARK, EnumType, enum_array, enum_type, is_enum_array_oid, is_enum_oid, pinned_enum
 from tausql.sql.types.type import Type
 
 _ARRAYS: Final[Mapping[int, Type]] = MappingProxyType(
@@ -46,10 +47,16 @@ def all_types() -> list[Type]:
 
 def type_by_oid(oid: int) -> Type:
     """42704 when there is none."""
-    found = _BY_OID.get(oid)
+    found = _BY_OID.get(oid) or _of_enum(oid)
     if found is None:
         raise SqlError(Code.undefined_object, f"type with OID {oid} does not exist")
     return found
+
+
+def _of_enum(oid: int) -> Type | None:
+    if is_enum_oid(oid):
+        return enum_type(oid)
+    return enum_array(oid) if is_enum_array_oid(oid) else None
 
 
 def find_type(name: str) -> Type | None:
@@ -63,8 +70,11 @@ def find_type(name: str) -> Type | None:
         return builtin.CHAR if bare in ("char", '"char"') else find_type(bare)
     if name.endswith("[]"):
         element = find_type(name[:-2].rstrip("[] "))
-        return _ARRAYS.get(element.oid) if element is not None else None
-    return _BY_NAME.get(name)
+        return array_of(element) if element is not None else None
+    found = _BY_NAME.get(name)
+    if found is None and name.startswith(MARK) and name[len(MARK) :].isdigit():
+        return _of_enum(int(name[len(MARK) :]))
+    return found or (pinned_enum(name) if MARK in name else None)
 
 
 def type_by_name(name: str) -> Type:
@@ -79,8 +89,11 @@ def array_of(element: Type) -> Type | None:
     """The array type of an element type; an array of arrays is the same type in PostgreSQL."""
     if element.is_array:
         return element
+    if isinstance(element, EnumType):
+        return enum_array(element.array_oid)
     return _ARRAYS.get(element.oid)
 
 
 def element_of(array: Type) -> Type | None:
-    return _BY_OID.get(array.element_oid) if array.element_oid else None
+    oid = array.element_oid
+    return (_BY_OID.get(oid) or _of_enum(oid)) if oid else None

@@ -25,6 +25,8 @@ class SessionFormat:
 
     __slots__ = (
         "date_style",
+        "enum_label",
+        "enum_order",
         "extra_float_digits",
         "generator",
         "interval_style",
@@ -50,6 +52,8 @@ class SessionFormat:
         self.extra_float_digits = extra_float_digits
         self.resolve_reg = resolve_reg
         self.name_reg = name_reg
+        self.enum_order: Callable[[int, str], float | None] | None = None  # of a type's oid and a label
+        self.enum_label: Callable[[int, float], str | None] | None = None
         self.timezone = timezone
         self.zone: Zone = session_zone(timezone)
         self.date_style = checked_date_style(date_style)

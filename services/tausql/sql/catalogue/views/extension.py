@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from tausql.sql.catalogue.facts import PG_NAMESPACE, PG_PROC, Facts
+from tausql.sql.catalogue.facts import PG_CLASS, PG_NAMESPACE, PG_PROC, Facts
 from tausql.sql.catalogue.objects import SUPERUSER_OID
-from tausql.sql.catalogue.shapes import Row, Shape, shape
+from tausql.sql.catalogue.shapes import Row, Shape, shape, shapes
 from tausql.sql.catalogue.views.relation import Build
 from tausql.sql.catalogue.views.types import own_procedures
 
@@ -33,6 +33,9 @@ def _extensions(facts: Facts, to: Shape) -> Iterator[Row]:
 def members(facts: Facts) -> Iterator[tuple[int, int]]:
     """(catalogue, oid) of what belongs to it."""
     yield PG_NAMESPACE, facts.schema_oid("sys")
+    for (schema, _), relation in shapes().items():
+        if schema == "sys":
+            yield PG_CLASS, relation.oid
     for row in own_procedures(facts, shape("pg_proc")):
         yield PG_PROC, row[0]
 

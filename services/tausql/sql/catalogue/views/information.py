@@ -13,9 +13,11 @@ from typing import Any, Final
 from tausql.sql.catalogue.access_lists import PRIVILEGES
 from tausql.sql.catalogue.deparsing import argument_default_shown, default_shown, expression_shown
 from tausql.sql.catalogue.descriptors import Column, Table
+from tausql.sql.catalogue.enum_names import with_enum_names
 from tausql.sql.catalogue.facts import DATABASE_NAME, Facts, has_default
 from tausql.sql.catalogue.objects import PUBLIC_OID, SUPERUSER_OID, Acl, Role, Sequence, View, ViewColumn
 from tausql.sql.catalogue.shapes import Row, Shape, shapes
+from tausql.sql.catalogue.temporary import is_temporary
 from tausql.sql.catalogue.view_layout import view_shown
 from tausql.sql.catalogue.views.information_constraints import CONSTRAINT_RELATIONS
 from tausql.sql.catalogue.views.information_routines import ROUTINE_RELATIONS
@@ -23,6 +25,7 @@ from tausql.sql.catalogue.views.information_types import type_columns
 from tausql.sql.catalogue.views.relation import Build, SessionBuild
 from tausql.sql.catalogue.views.visible import sees, yes_or_no
 from tausql.sql.privileges import effective_acl, roles_of
+from tausql.sql.types.enums import is_enum_oid
 from tausql.sql.types.registry import type_by_oid
 
 _EVERYBODY: Final = "PUBLIC"
@@ -41,7 +44,7 @@ def _tables(facts: Facts, to: Shape, context: Any) -> Iterator[Row]:
 
     for table in facts.tables:
         if sees(facts, context, table):
-            yield row(table.schema, table.name, "BASE TABLE", True)
+            yield row(table.schema, table.name, "LOCAL TEMPORARY" if is_temporary(table.oid) else "BASE TABLE", True)
     for view in facts.views:
         if sees(facts, context, view):
             yield row(view.schema, view.name, "VIEW", False)
@@ -76,15 +79,26 @@ def _place(schema: str, table: str, column: str, number: int) -> dict[str, Any]:
 
 def _table_column(facts: Facts, to: Shape, table: Table, column: Column) -> Row:
     values = _place(table.schema, table.name, column.name, column.position + 1)
-    values.update(type_columns(facts, column.type_oid, column.typmod))
+    enum = facts.domains.get(column.domain) if is_enum_oid(column.type_oid) else None
+    if enum is None:
+        values.update(type_columns(facts, column.type_oid, column.typmod))
+    else:
+        values.update(
+            data_type="USER-DEFINED", udt_catalog=DATABASE_NAME, udt_schema=enum.schema, udt_name=enum.name
+        )  # fmt: skip
     if has_default(column) and column.default is not None:
-        values["column_default"] = default_shown(table, column.default, column)
+        values["column_default"] = with_enum_names(
+            default_shown(table, column.default, column), facts.objects, ("public",)
+        )  # fmt: skip
     if column.generated is not None:
         values.update(
-            is_generated="ALWAYS", generation_expression=expression_shown(table, column.generated, False)
+            is_generated="ALWAYS",
+            generation_expression=with_enum_names(
+                expression_shown(table, column.generated, False), facts.objects, ("public",)
+            ),
         )  # fmt: skip
     domain = facts.domains.get(column.domain)
-    if domain is not None:
+    if domain is not None and enum is None:
         values.update(domain_catalog=DATABASE_NAME, domain_schema=domain.schema, domain_name=domain.name)
     sequence = facts.objects.by_oid.get(column.sequence)
     if column.identity and isinstance(sequence, Sequence):
@@ -122,7 +136,8 @@ def _views(facts: Facts, to: Shape, context: Any) -> Iterator[Row]:
             option = dict(view.options).get("check_option", "none")
             yield to.row(
                 table_catalog=DATABASE_NAME, table_schema=view.schema, table_name=view.name,
-                view_definition=view_shown(view.query, ("public",)), check_option=option.upper(), is_updatable="NO",
+                view_definition=with_enum_names(view_shown(view.query, ("public",)), facts.objects, ("public",)),
+                check_option=option.upper(), is_updatable="NO",
                 is_insertable_into="NO", is_trigger_updatable="NO", is_trigger_deletable="NO",
                 is_trigger_insertable_into="NO",
             )  # fmt: skip
@@ -149,7 +164,7 @@ def _sequences(facts: Facts, to: Shape, context: Any) -> Iterator[Row]:
 
 
 def _domains(facts: Facts, to: Shape, context: Any) -> Iterator[Row]:
-    for domain in facts.domains.values():
+    for domain in (one for one in facts.domains.values() if not one.is_enum):
         default = domain.default
         yield to.row(
             domain_catalog=DATABASE_NAME, domain_schema=domain.schema, domain_name=domain.name,

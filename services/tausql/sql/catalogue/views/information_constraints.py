@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tausql.sql.catalogue.deparsing import domain_check_shown, expression_shown
 from tausql.sql.catalogue.descriptors import ForeignKey, Table
+from tausql.sql.catalogue.enum_names import with_enum_names
 from tausql.sql.catalogue.facts import DATABASE_NAME, Facts, IndexEntry
 from tausql.sql.catalogue.quoting import quoted
 from tausql.sql.catalogue.shapes import Row, Shape
@@ -66,7 +67,7 @@ def _table_constraints(facts: Facts, to: Shape, context: Any) -> Iterator[Row]:
 def _check_constraints(facts: Facts, to: Shape, context: Any) -> Iterator[Row]:
     for table in _visible(facts, context):
         for check in table.checks:
-            clause = expression_shown(table, check.expression, False)
+            clause = with_enum_names(expression_shown(table, check.expression, False), facts.objects, ("public",))
             yield to.row(**_named(table.schema, check.name), check_clause=clause)
         for name, clause in _not_nulls(facts, table):
             yield to.row(**_named(table.schema, name), check_clause=clause)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tausql.sql.catalogue.definitions import index_definition
+from tausql.sql.catalogue.enum_names import with_enum_names
 from tausql.sql.catalogue.facts import DATABASE_NAME, DATABASE_OID, Facts
 from tausql.sql.catalogue.shapes import Row, Shape, shapes
 from tausql.sql.catalogue.view_layout import view_shown
@@ -27,7 +28,8 @@ def _tables(facts: Facts, to: Shape) -> Iterator[Row]:
 
 def _views(facts: Facts, to: Shape) -> Iterator[Row]:
     for view in facts.views:
-        yield [view.schema, view.name, facts.role_name(view.owner), view_shown(view.query, _PATH)]
+        shown = with_enum_names(view_shown(view.query, _PATH), facts.objects, _PATH)
+        yield [view.schema, view.name, facts.role_name(view.owner), shown]
     for relation in shapes().values():
         if relation.is_view:
             yield [relation.schema, relation.name, "postgres", None]
@@ -36,7 +38,8 @@ def _views(facts: Facts, to: Shape) -> Iterator[Row]:
 def _indexes(facts: Facts, to: Shape) -> Iterator[Row]:
     for table in facts.tables:
         for entry in facts.indexes[table.oid]:
-            yield [table.schema, table.name, entry.name, None, index_definition(entry)]
+            shown = with_enum_names(index_definition(entry), facts.objects, _PATH)
+            yield [table.schema, table.name, entry.name, None, shown]
 
 
 def _table_counters(facts: Facts, to: Shape) -> Iterator[Row]:

@@ -22,6 +22,7 @@ from tausql.sql.catalogue.facts import (
 )
 from tausql.sql.catalogue.objects import SUPERUSER_OID, View
 from tausql.sql.catalogue.shapes import Row, Shape, builtin_rows, shape, shapes
+from tausql.sql.catalogue.temporary import is_temporary
 from tausql.sql.catalogue.views.relation import Build
 from tausql.sql.expressions.parsing import function_name, parse_expression
 from tausql.sql.stored_expressions import INDEX_EXPRESSION, RowScope, bound_expression
@@ -32,6 +33,11 @@ _COMPRESSED: Final = frozenset(("json", "jsonb", "text", "varchar", "bpchar"))
 SEQUENCE_COLUMNS: Final = (("last_value", b.INT8), ("log_cnt", b.INT8), ("is_called", b.BOOL))
 
 
+def persistence(oid: int) -> str:
+    """As pg_class has it."""
+    return "t" if is_temporary(oid) else "p"
+
+
 def _classes(facts: Facts, to: Shape) -> Iterator[Row]:
     for table in facts.tables:
         space = facts.schema_oid(table.schema)
@@ -40,7 +46,8 @@ def _classes(facts: Facts, to: Shape) -> Iterator[Row]:
         tuples = known.rows if known is not None else -1.0
         yield to.row(
             oid=table.oid, relname=table.name, relnamespace=space, relowner=table.owner, relam=HEAP,
-            relfilenode=table.oid, reltuples=tuples, relhasindex=bool(entries), relpersistence="p", relkind="r",
+            relfilenode=table.oid, reltuples=tuples, relhasindex=bool(entries), relkind="r",
+            relpersistence=persistence(table.oid),
             reltype=table.oid, relnatts=len(table.columns), relchecks=len(table.checks),
             relhastriggers=bool(table.foreign_keys or table.referenced_by), relispopulated=True, relreplident="d",
             relacl=acl_items(facts, table.acl),
@@ -48,7 +55,7 @@ def _classes(facts: Facts, to: Shape) -> Iterator[Row]:
         for entry in entries:
             yield to.row(
                 oid=entry.oid, relname=entry.name, relnamespace=space, relowner=table.owner, relam=BTREE,
-                relfilenode=entry.oid, reltuples=max(tuples, 0.0), relpersistence="p", relkind="i",
+                relfilenode=entry.oid, reltuples=max(tuples, 0.0), relpersistence=persistence(table.oid), relkind="i",
                 relnatts=len(entry.columns) + len(entry.include), relispopulated=True, relreplident="n",
             )  # fmt: skip
     for view in facts.views:
@@ -62,8 +69,9 @@ def _classes(facts: Facts, to: Shape) -> Iterator[Row]:
     for sequence in facts.sequences:
         yield to.row(
             oid=sequence.oid, relname=sequence.name, relnamespace=facts.schema_oid(sequence.schema),
-            relowner=sequence.owner, relfilenode=sequence.oid, relpages=1, reltuples=1.0, relpersistence="p",
-            relkind="S", relnatts=3, relispopulated=True, relreplident="n", relacl=acl_items(facts, sequence.acl),
+            relowner=sequence.owner, relfilenode=sequence.oid, relpages=1, reltuples=1.0,
+            relpersistence=persistence(sequence.oid), relkind="S", relnatts=3, relispopulated=True, relreplident="n",
+            relacl=acl_items(facts, sequence.acl),
         )  # fmt: skip
     readable = list(SYSTEM_ACL)
     for relation in shapes().values():

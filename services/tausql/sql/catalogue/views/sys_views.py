@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
 
 from tausql.sql.access import Transaction
 from tausql.sql.catalogue.descriptors import Snapshot
 from tausql.sql.catalogue.facts import PG_CLASS, PG_CONSTRAINT, Facts
-from tausql.sql.catalogue.shapes import Row, Shape, parsed_columns
+from tausql.sql.catalogue.shapes import Row, Shape, shape
 from tausql.sql.catalogue.system import JobRecord
 from tausql.sql.catalogue.views.relation import CatalogueRelation
 from tausql.sql.jobs.rows import all_jobs
 from tausql.sql.jobs.validation import JOB_TYPE as VALIDATION
-
-_JOBS: Final = (
-    "job_id:text status:text details:text job_type:text class_id:oid object_id:oid object_name:text"
-    " start_time:timestamptz update_time:timestamptz"
-)
-_MAPPINGS: Final = (
-    "iam_oid:oid arn:text pg_role_oid:oid pg_role_name:name grantor_pg_role_oid:oid grantor_pg_role_name:name"
-)
 
 
 def _is_there(snapshot: Snapshot, job: JobRecord) -> bool:
@@ -44,14 +35,12 @@ async def _jobs(facts: Facts, to: Shape, transaction: Transaction) -> Iterable[R
 
 
 def _mappings(facts: Facts, to: Shape) -> Iterator[Row]:
-    number = 0
     for role in sorted(facts.objects.roles.values(), key=lambda one: one.oid):
-        for arn, grantor in role.iam:
-            number += 1
-            yield [number, arn, role.oid, role.name, grantor, facts.role_name(grantor)]
+        for arn, grantor, oid in role.iam:
+            yield [oid, arn, role.oid, role.name, grantor, facts.role_name(grantor)]
 
 
 def sys_relations() -> Sequence[CatalogueRelation]:
-    jobs = Shape("sys", "jobs", 14100, parsed_columns(_JOBS.split()), True)
-    mappings = Shape("sys", "iam_pg_role_mappings", 14101, parsed_columns(_MAPPINGS.split()), True)
-    return CatalogueRelation(jobs, stored=_jobs), CatalogueRelation(mappings, _mappings)
+    return CatalogueRelation(shape("jobs", "sys"), stored=_jobs), CatalogueRelation(
+        shape("iam_pg_role_mappings", "sys"), _mappings
+    )

@@ -33,7 +33,10 @@ def _types(facts: Facts, to: Shape) -> Iterator[Row]:
         if row[0] in known or row[at] == "p":
             yield row
     for domain in facts.domains.values():
-        yield _domain(facts, to, domain)
+        if domain.is_enum:
+            yield from _enum(facts, to, domain)
+        else:
+            yield _domain(facts, to, domain)
     relations: tuple[Table | View, ...] = (*facts.tables, *facts.views)
     for relation in relations:
         yield _row_type(facts, to, relation)
@@ -63,6 +66,29 @@ def _domain(facts: Facts, to: Shape, domain: Domain) -> Row:
         typnotnull=domain.not_null, typbasetype=domain.base_oid, typtypmod=domain.typmod, typdefault=shown,
         typdefaultbin=domain.default, typacl=acl_items(facts, domain.acl),
     )  # fmt: skip
+
+
+def _enum(facts: Facts, to: Shape, enum: Domain) -> Iterator[Row]:
+    """The type, and its array."""
+    common = {
+        "typnamespace": facts.schema_oid(enum.schema), "typowner": enum.owner, "typisdefined": True, "typdelim": ",",
+        "typalign": "i", "typtypmod": -1,
+    }  # fmt: skip
+    yield to.row(
+        **common, oid=enum.oid, typname=enum.name, typlen=4, typbyval=True, typtype="e", typcategory="E",
+        typarray=enum.oid + 1, typinput=3506, typoutput=3507, typreceive=3532, typsend=3533, typstorage="p",
+        typacl=acl_items(facts, enum.acl),
+    )  # fmt: skip
+    yield to.row(
+        **common, oid=enum.oid + 1, typname=f"_{enum.name}"[:63], typlen=-1, typtype="b", typcategory="A",
+        typelem=enum.oid, typinput=750, typoutput=751, typreceive=2400, typsend=2401, typstorage="x", typsubscript=6179,
+    )  # fmt: skip
+
+
+def _enum_labels(facts: Facts, to: Shape) -> Iterator[Row]:
+    for enum in facts.domains.values():
+        for label in enum.labels:
+            yield to.row(oid=label.oid, enumtypid=enum.oid, enumsortorder=label.order, enumlabel=label.text)
 
 
 @lru_cache(maxsize=1)
@@ -192,7 +218,7 @@ def _languages(facts: Facts, to: Shape) -> Iterator[Row]:
 RELATIONS: Final[Mapping[str, Build]] = MappingProxyType(
     {
         "pg_type": _types, "pg_proc": _procedures, "pg_aggregate": _aggregates, "pg_am": _access_methods,
-        "pg_operator": _operators, "pg_cast": _casts, "pg_language": _languages,
+        "pg_enum": _enum_labels, "pg_operator": _operators, "pg_cast": _casts, "pg_language": _languages,
         **{name: _as_they_are(name)
            for name in ("pg_opfamily", "pg_opclass", "pg_amop", "pg_collation", "pg_range", "pg_ts_config",
                         "pg_ts_config_map", "pg_ts_dict", "pg_ts_parser", "pg_ts_template")},

@@ -1,0 +1,1 @@
+"""Who there is: users, roles, and the keys they sign with."""
