@@ -41,7 +41,10 @@ def pgjdbc() -> Path:
     if not jar.exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        subprocess.run(["apt-get", "download", PGJDBC], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        fetch = ["apt-get", "--quiet", "--quiet", "download", PGJDBC]
+        if subprocess.run(fetch, cwd=folder).returncode:  # a new machine knows no package lists yet
+            subprocess.run(["apt-get", "--quiet", "--quiet", "update"], check=True)
+            subprocess.run(fetch, cwd=folder, check=True)
         (package,) = folder.glob("*.deb")
         subprocess.run(["dpkg-deb", "--extract", str(package), str(folder)], check=True)
     return jar
