@@ -120,12 +120,14 @@ def run(seed: int, choices: Choices) -> Verdict:
 
 def run_one(seed: int, choices: Choices, broken: str = "") -> Verdict:
     """`run` without a guard and without logs: thousands of deaths a minute are no news here."""
+    logged = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     gc.disable()  # a run is short, and what it leaves behind goes at its end
     try:
         with without(broken):
             return run(seed, choices)
     finally:
+        logging.disable(logged)
         gc.enable()
         gc.collect()
 

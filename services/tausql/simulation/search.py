@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 
 from tausql.simulation.breaking import GUARDS, take_out
-from tausql.simulation.scenario import Choices, run, run_one
+from tausql.simulation.scenario import Choices, run_one
 
 FIRST_SEED = 1
 
@@ -30,7 +29,6 @@ def find(guard: str, seeds_max: int, seconds: float = 0.0, first: int = FIRST_SE
     seconds: 0 = each seed's own.
 
     Raises GuardNotFound."""
-    logging.disable(logging.CRITICAL)
     began = time.monotonic()
     take_out(GUARDS[guard])()  # words that are not there show at once, and by name
     hint = GUARDS[guard].hint
@@ -41,7 +39,7 @@ def find(guard: str, seeds_max: int, seconds: float = 0.0, first: int = FIRST_SE
         verdict = run_one(seed, choices, guard)
         virtual += verdict.virtual_seconds
         if verdict.failure:
-            if run(seed, choices).failure:
+            if run_one(seed, choices).failure:
                 anyway.append(seed)  # a fault of the services, which says nothing about the guard
                 continue
             taken = time.monotonic() - began
