@@ -16,6 +16,7 @@ AWAY = {
     "crossbar": (NONE, NONE),
     "timekeeper": (NONE, NONE),
     "control": (NONE, NONE),
+    "changefeed": (NONE, NONE),
     "processor": (1.0, 1.0),
     "frontend": (1.0, 1.0),
 }

@@ -20,7 +20,7 @@ from tausql.processor.parameters import SessionParameters
 from tausql.processor.savepoints import Savepoints
 from tausql.processor.temporary import TemporaryTables
 from tausql.processor.transaction import Transaction, Transactions
-from tausql.protocol.errors import Code, SqlError, is_schema_changed, not_supported
+from tausql.protocol.errors import Code, SqlError, is_passing, not_supported
 
 _GROWING: Final = frozenset(("INSERT", "UPDATE", "COPY FROM", "SELECT"))  # a SELECT that writes is one with parts
 
@@ -77,7 +77,7 @@ class Block:
         self.transaction: Transaction | None = None
         self.temporary: TemporaryTables | None = None
         self.failed = False
-        self.outdated = False  # the last commit was OC001 and of one statement alone, which may be run again
+        self.outdated = False  # the last commit, of one statement alone, met what has passed: it may be run again
         self.lost: SqlError | None = None  # what has failed it, on another processor, if the client does not know yet
         self.carried: Carried | None = None  # where commits are announced, if they are
         self.committing = False  # a commit is under way: its outcome must be awaited, whatever the client wants
@@ -240,7 +240,7 @@ class Block:
             if fault is not None:
                 raise fault.error()
         except SqlError as error:
-            self.outdated = fault is None and only and is_schema_changed(error)
+            self.outdated = fault is None and only and is_passing(error)
             raise
         finally:
             self.committing = False

@@ -21,7 +21,7 @@ from tausql.processor.placement import Placement
 from tausql.processor.snapshots import Snapshots
 from tausql.processor.usage import Usage
 from tausql.protocol.adjudicator import Aborted, Commit, Committed, Outcome, Reason
-from tausql.protocol.errors import Code, SqlError, conflict, schema_changed
+from tausql.protocol.errors import Code, SqlError, conflict, judged_elsewhere, schema_changed
 from tausql.protocol.tau import closing, micros_of
 from tausql.rpc.interface import Failure
 from tausql.runtime import logs
@@ -237,8 +237,8 @@ class Commits:
         metrics.refusals += 1
         if reason == Reason.floor:
             self._snapshots.above_floor(aborted.floor)
-            raise _retry(
-                f"the adjudicator cannot judge snapshots at or below its floor {aborted.floor}",
+            raise judged_elsewhere(
+                f"cannot judge snapshots at or below its floor {aborted.floor}",
                 "It has taken over, or dropped its oldest history, since this transaction began.",
             )
         if reason == Reason.full:
@@ -251,7 +251,7 @@ class Commits:
             raise _retry("the streams that judge its rows found no instant for it together")
         if reason == Reason.wrong_shard:
             raise _retry("the ranges of this transaction's rows have moved")
-        raise _retry("the adjudicator has no room")
+        raise _retry("there is no room for it where it is judged")
 
 
 def _wanted(tau_start: int, buffer: WriteBuffer, schema: set[int], changes: set[int]) -> _Wanted:

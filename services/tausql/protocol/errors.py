@@ -208,9 +208,29 @@ def schema_changed() -> SqlError:
     return SqlError(Code.serialization_failure, "schema has been updated by another transaction (OC001)")
 
 
+_JUDGED_ELSEWHERE = "transaction could not be committed: the adjudicator "
+
+
 def is_schema_changed(error: SqlError) -> bool:
     """Whether it is an OC001."""
     return error.code is Code.serialization_failure and error.message.endswith("(OC001)")
+
+
+def judged_elsewhere(why: str, detail: str = "") -> SqlError:
+    """40001 that is no conflict: who judges the rows has changed since the transaction began. Nothing happened."""
+    return SqlError(
+        Code.serialization_failure,
+        f"{_JUDGED_ELSEWHERE}{why}",
+        detail=detail or None,
+        hint="Nothing was changed. Retry the transaction.",
+    )
+
+
+def is_passing(error: SqlError) -> bool:
+    """Whether the same statement, run again at once, is likely to pass: OC001, or it was judged elsewhere meanwhile."""
+    if error.code is not Code.serialization_failure:
+        return False
+    return is_schema_changed(error) or error.message.startswith(_JUDGED_ELSEWHERE)
 
 
 def lost_with_processor() -> SqlError:

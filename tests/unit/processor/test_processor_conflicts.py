@@ -9,8 +9,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from processor_client import Client, errors, rows, tags
+from processor_client import Client, do, errors, rows, tags
 from processor_fleet import TestFleet
+
+from tausql.pgwire.client import query
+from tausql.protocol.adjudicator import Reason
 
 SETUP = (
     "CREATE TABLE parent (id int PRIMARY KEY, code int UNIQUE, part int, lower_of text, note text)",
@@ -174,3 +177,25 @@ def test_a_statement_alone_is_run_again_where_the_schema_has_changed_meanwhile(f
     assert rows(one.query("SELECT id FROM busy")) == [("7",)]
     for table in ("alone", "busy"):
         assert not errors(other.query(f"DROP TABLE {table}"))
+
+
+def moved_under(client: Client, sql: str) -> tuple[list[tuple[str, str]], int]:
+    """Run `sql` while who judges it changes: errors, and commits that were sent."""
+    (adjudicator,) = client.fleet.adjudicators[:1]
+    before = len(adjudicator.requests)
+    adjudicator.mood = Reason.floor
+    client.send(query(sql))
+    client.fleet.until(lambda: len(adjudicator.requests) > before, 10.0)
+    adjudicator.mood = "judge"
+    return errors(client.ready()), len(adjudicator.requests) - before
+
+
+def test_a_statement_alone_is_run_again_where_others_judge_it_meanwhile() -> None:
+    client = Client(TestFleet())
+    do(client, "CREATE TABLE moving (id int PRIMARY KEY, v int)")
+    assert moved_under(client, "INSERT INTO moving VALUES (1, 1)") == ([], 2)
+    assert moved_under(client, "CREATE TABLE beside (id int PRIMARY KEY)") == ([], 2)
+    assert rows(client.query("SELECT id, v FROM moving")) == [("1", "1")]
+    ((code, message),), sent = moved_under(client, "INSERT INTO moving VALUES (2, 2) RETURNING id")
+    assert (code, sent) == ("40001", 1), "its row has been told already"
+    assert "cannot judge snapshots" in message
