@@ -7,6 +7,7 @@ message in the body, never a page of some framework. Run by pytest, in schemathe
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 import requests
@@ -79,8 +80,19 @@ def test_nothing_without_a_signature() -> None:
         assert response.status_code == 403, (method, path, response.status_code)
 
 
+def asked(method: str, path: str, **options: object) -> requests.Response:
+    """As an SDK asks: again where it was told that it asks too often."""
+    for _ in range(50):
+        response = requests.request(method, URL + path, auth=Signed(), timeout=20, **options)
+        if response.status_code != 429:
+            break
+        time.sleep(0.2)
+    check(response)
+    return response
+
+
 def test_it_is_all_there_afterwards() -> None:
-    response = requests.get(f"{URL}/cluster", auth=Signed(), timeout=20)
+    response = asked("GET", "/cluster")
     assert response.status_code == 200
     assert response.json()["clusters"]
 
@@ -88,11 +100,8 @@ def test_it_is_all_there_afterwards() -> None:
 def test_what_was_made_up_is_taken_away() -> None:
     """A fleet has a limit of clusters, and other clients come after this one."""
     own = os.environ["CLUSTER_ENDPOINT"].partition(".")[0]
-    listed = requests.get(f"{URL}/cluster", auth=Signed(), timeout=20).json()["clusters"]
+    listed = asked("GET", "/cluster").json()["clusters"]
     for identifier in [one["identifier"] for one in listed if one["identifier"] != own]:
-        at = f"{URL}/cluster/{identifier}"
-        requests.post(at, json={"deletionProtectionEnabled": False}, auth=Signed(), timeout=20)
-        response = requests.delete(at, auth=Signed(), timeout=20)
-        check(response)
-    listed = requests.get(f"{URL}/cluster", auth=Signed(), timeout=20).json()["clusters"]
-    assert own in [one["identifier"] for one in listed]
+        asked("POST", f"/cluster/{identifier}", json={"deletionProtectionEnabled": False})
+        asked("DELETE", f"/cluster/{identifier}")
+    assert own in [one["identifier"] for one in asked("GET", "/cluster").json()["clusters"]]
