@@ -33,6 +33,10 @@ class NewKey(msgspec.Struct, frozen=True):
     secret: str
     session_token: str = ""
 
+    def __repr__(self) -> str:
+        """Without what must not be in a log."""
+        return f"NewKey({self.access_key_id!r})"
+
 
 def permanent_key(random: bytes) -> NewKey:
     """random: `ID_RANDOM_BYTES` + `SECRET_RANDOM_BYTES` bytes."""

@@ -36,6 +36,10 @@ class Credentials(msgspec.Struct, frozen=True):
     secret: str
     session_token: str = ""  # beside a temporary key
 
+    def __repr__(self) -> str:
+        """Without what must not be in a log."""
+        return f"Credentials({self.access_key_id!r})"
+
 
 class Scope(msgspec.Struct, frozen=True):
     """What a derived key is good for: `{access key id}/{day}/{region}/{service}/aws4_request`."""

@@ -50,6 +50,10 @@ class KeyRecord(msgspec.Struct, frozen=True, array_like=True):
     expires_at: int = 0  # seconds since 1970; 0: never
     boundary: str = ""  # a session policy that narrows `policies`, JSON; empty: none
 
+    def __repr__(self) -> str:
+        """Without what must not be in a log."""
+        return f"KeyRecord({self.access_key_id!r}, principal={self.principal!r})"
+
 
 class WatchClusters(msgspec.Struct, tag="watch_clusters", array_like=True, gc=False):
     """Stream request: all clusters now, and what changes from then on."""

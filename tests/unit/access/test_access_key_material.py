@@ -12,6 +12,7 @@ from tausql.access.key_material import (
     NONCE_BYTES,
     SECRET_RANDOM_BYTES,
     SESSION_TOKEN_RANDOM_BYTES,
+    NewKey,
     SecretUnreadable,
     fleet_key,
     is_access_key_id,
@@ -20,6 +21,8 @@ from tausql.access.key_material import (
     sealed,
     temporary_key,
 )
+from tausql.access.sigv4 import Credentials
+from tausql.protocol.clusters import KeyRecord
 
 PERMANENT_BYTES = ID_RANDOM_BYTES + SECRET_RANDOM_BYTES
 FLEET_KEY = bytes(range(32))
@@ -69,3 +72,14 @@ def test_a_fleet_key_is_a_line_of_base64():
     for text in ("", "x", base64.b64encode(b"short").decode()):
         with pytest.raises(ValueError, match=r"bytes|padding|base64|length"):
             fleet_key(text)
+
+
+def test_what_is_printed_of_a_key_has_no_secret() -> None:
+    """An error or a log line may hold any of these."""
+    for one in (
+        NewKey("AKIAEXAMPLE", "hush", "hush-token"),
+        Credentials("AKIAEXAMPLE", "hush", "hush-token"),
+        KeyRecord("AKIAEXAMPLE", "hush", "arn:p", "arn:p", session_token="hush-token"),
+    ):
+        assert "hush" not in repr(one) + str(one) + f"{(one,)}"
+        assert "AKIAEXAMPLE" in repr(one)
