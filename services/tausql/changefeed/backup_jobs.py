@@ -173,9 +173,10 @@ class BackupJobs:
             self._failed(doing, f"the backup is damaged: {error}")
         except Trimmed:
             self._failed(doing, "the journal has gone on without it")
-        except Exception:
+        except Exception as error:
+            # Ending the process would begin the job anew in the next one, and that would end, too.
+            log.error("a job met a mistake of ours", kind=job.kind, job=job.identifier, error=error)
             self._failed(doing, "an internal error; the changefeed's log tells more")
-            raise
 
     def _failed(self, doing: _Doing, why: str) -> None:
         log.error("a job has failed", kind=doing.job.kind, job=doing.job.identifier, why=why)

@@ -105,6 +105,10 @@ class Feed:
             self._fail("the journal does not go back to where the stream stands")
         except Collected:
             self._fail("the versions that tell a new row from a changed one are gone")
+        except Exception as error:
+            # Ending the process would bring the stream to the same place in the next one, and other streams with it.
+            log.error("a change stream met a mistake of ours", stream=self.stream.identifier, error=error)
+            self._fail("a record could not be made; the log tells more")
         finally:
             self._unsubscribe()
 

@@ -262,3 +262,17 @@ def test_schema_changes_count_from_where_they_lie_in_the_log():
         await ground.end()
 
     run(scenario)
+
+
+def test_a_record_that_cannot_be_made_fails_its_stream_and_not_the_process():
+    async def scenario():
+        ground = Ground()
+        subscription = await ground.subscribed()
+        key, _ = row_image(ITEMS, 1, "x")
+        subscription.deliver(delivery(1, (key, b"\xc1 no row"), seq=6))
+        await ground.settle(ground.task.done)
+        assert ground.task.exception() is None
+        told = ground.feed.progress()
+        assert (told.status, told.error, told.watermark) == ("FAILED", "INTERNAL_ERROR", tau_at(0))
+
+    run(scenario)
